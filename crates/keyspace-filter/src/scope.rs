@@ -1,0 +1,183 @@
+//! The scope: the question every other part of the mirror asks of a key.
+
+use std::borrow::Cow;
+use std::iter;
+use std::sync::Arc;
+
+use etcd_mvcc::{Key, KeyRange};
+
+use crate::grammar::{Grammar, Shape};
+use crate::hash::ScopeHash;
+use crate::index::Index;
+use crate::rewrite::Rewrite;
+use crate::rule::Rule;
+use crate::warning::Warning;
+use crate::{OWN_PREFIX, ScopeError, ScopeSpec};
+
+/// Which keys are mirrored, and what they are called on the standby. Cloning is cheap.
+///
+/// The standby's keys keep the order of the primary's, so both sides can be walked in step.
+#[derive(Clone, Debug)]
+pub struct Scope(Arc<Inner>);
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) grammar: Grammar,
+    /// What keys in scope begin with; sorted, none a prefix of another.
+    pub(crate) bases: Vec<Box<[u8]>>,
+    pub(crate) rewrite: Rewrite,
+    pub(crate) own: Rule,
+    pub(crate) outside: Rule,
+    pub(crate) rules: Vec<Rule>,
+    /// With preset `kubernetes`: keys of unknown shape.
+    pub(crate) unknown: Option<Rule>,
+    pub(crate) rest: Rule,
+    pub(crate) index: Index,
+    pub(crate) primary_ranges: Vec<KeyRange>,
+    pub(crate) standby_ranges: Vec<KeyRange>,
+    pub(crate) primary_hull: KeyRange,
+    pub(crate) standby_hull: KeyRange,
+    pub(crate) hash: ScopeHash,
+    pub(crate) warnings: Vec<Warning>,
+}
+
+/// What becomes of a key, and by which rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Decision<'s> {
+    /// The key is in scope.
+    pub admitted: bool,
+    /// The rule that decided.
+    pub rule: &'s Rule,
+}
+
+impl Scope {
+    /// Checks what a user wrote and makes it fast to ask.
+    ///
+    /// # Errors
+    ///
+    /// Names the field and how to mend it.
+    pub fn compile(spec: ScopeSpec) -> Result<Self, ScopeError> {
+        Inner::compile(&spec).map(|inner| Self(Arc::new(inner)))
+    }
+
+    /// Tells whether the primary's `key` is in scope. Allocates nothing.
+    #[must_use]
+    pub fn admits(&self, key: &[u8]) -> bool {
+        self.0.find(key).admits()
+    }
+
+    /// Tells whether the primary's `key` is in scope, and which rule says so. Allocates nothing.
+    #[must_use]
+    pub fn decide(&self, key: &[u8]) -> Decision<'_> {
+        let rule = self.0.find(key);
+        Decision { admitted: rule.admits(), rule }
+    }
+
+    /// Returns what the primary's key is called on the standby; `None` if it is not in scope.
+    /// Copies bytes only where one prefix replaces another.
+    #[must_use]
+    pub fn place(&self, primary_key: &Key) -> Option<Key> {
+        if !self.admits(primary_key.as_bytes()) {
+            return None;
+        }
+        self.0.rewrite.place(primary_key)
+    }
+
+    /// Tells whether a key of the standby is what some key in scope is called there.
+    #[must_use]
+    pub fn admits_standby(&self, key: &[u8]) -> bool {
+        !key.starts_with(OWN_PREFIX.as_bytes())
+            && self.0.rewrite.unplace(key).is_some_and(|primary| self.admits(&primary))
+    }
+
+    /// Returns what the standby's key is called on the primary; `None` if no key in scope is
+    /// called so.
+    #[must_use]
+    pub fn primary_key(&self, standby: &Key) -> Option<Key> {
+        match self.0.rewrite.unplace(standby.as_bytes())? {
+            _ if standby.as_bytes().starts_with(OWN_PREFIX.as_bytes()) => None,
+            Cow::Borrowed(key) => {
+                let bytes = standby.to_bytes();
+                self.admits(key).then(|| Key::new(bytes.slice_ref(key)))
+            }
+            Cow::Owned(key) => self.admits(&key).then(|| Key::from(key)),
+        }
+    }
+
+    /// Returns the ranges of the primary that hold every key in scope: sorted, disjoint, none
+    /// empty. They hold other keys too, so ask [`Scope::admits`] of each: a hole is only cut for
+    /// what the user excluded by prefix and for resources that stay local and are bulky, because
+    /// every range costs a request.
+    #[must_use]
+    pub fn primary_ranges(&self) -> &[KeyRange] {
+        &self.0.primary_ranges
+    }
+
+    /// Returns the same ranges as [`Scope::primary_ranges`], as the standby spells them.
+    #[must_use]
+    pub fn standby_ranges(&self) -> &[KeyRange] {
+        &self.0.standby_ranges
+    }
+
+    /// Returns the smallest range that covers [`Scope::primary_ranges`]: what one watch needs.
+    #[must_use]
+    pub fn primary_hull(&self) -> KeyRange {
+        self.0.primary_hull.clone()
+    }
+
+    /// Returns the smallest range that covers [`Scope::standby_ranges`].
+    #[must_use]
+    pub fn standby_hull(&self) -> KeyRange {
+        self.0.standby_hull.clone()
+    }
+
+    /// Returns a name for everything that decides what is in scope and what it is called.
+    #[must_use]
+    pub fn hash(&self) -> ScopeHash {
+        self.0.hash
+    }
+
+    /// Returns the rules in effect, in the order in which they are asked. [`Rule::index`] is a
+    /// rule's place here, so it can count decisions.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.0.in_order()
+    }
+
+    /// Returns what the user should know about the rules.
+    #[must_use]
+    pub fn warnings(&self) -> &[Warning] {
+        &self.0.warnings
+    }
+
+    /// Returns how keys are read below the etcd prefix.
+    #[must_use]
+    pub fn grammar(&self) -> &Grammar {
+        &self.0.grammar
+    }
+}
+
+impl Inner {
+    fn find(&self, key: &[u8]) -> &Rule {
+        if key.starts_with(OWN_PREFIX.as_bytes()) {
+            return &self.own;
+        }
+        let within = self.bases.iter().any(|base| key.starts_with(base));
+        if !within || key.is_empty() || !self.rewrite.has_place(key) {
+            return &self.outside;
+        }
+        let shape = self.grammar.parse(key);
+        let last = match (shape, &self.unknown) {
+            (Shape::Unknown, Some(unknown)) => unknown,
+            _ => &self.rest,
+        };
+        self.index.find(&self.rules, key, &shape).unwrap_or(last)
+    }
+
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &Rule> {
+        [&self.own, &self.outside]
+            .into_iter()
+            .chain(&self.rules)
+            .chain(&self.unknown)
+            .chain(iter::once(&self.rest))
+    }
+}
