@@ -1,0 +1,193 @@
+//! The store: what etcd would hold, and every state it ever held.
+
+use std::collections::BTreeMap;
+
+use etcd_mvcc::{Change, ClusterId, Entry, Failure, FailureClass, Group, Head, Key, Revision};
+
+/// etcd's default for `--max-request-bytes`.
+const REQUEST_BYTES_MAX: usize = 1_572_864;
+
+/// The revision of a store that was never written to: etcd begins at 1, so its first write makes 2.
+const FIRST_REVISION: i64 = 1;
+
+/// Defects of old etcds that a mirror must live with. None by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quirks {
+    /// A watch that starts exactly at the compaction revision is accepted, and the deletions of
+    /// that revision are not delivered: etcd-io/etcd#19179, before 3.4.36 and 3.5.18.
+    pub loses_deletes_at_compaction: bool,
+}
+
+/// One etcd: an MVCC store with its history.
+///
+/// Compaction refuses what etcd would refuse, but nothing is forgotten: [`ModelEtcd::truth_at`] and
+/// [`ModelEtcd::history`] answer for every revision of the present history, so that a test can
+/// judge what a mirror did long after.
+#[derive(Clone, Debug)]
+pub struct ModelEtcd<R> {
+    cluster: ClusterId,
+    pub(crate) request_bytes_max: usize,
+    pub(crate) quirks: Quirks,
+    incarnation: u64,
+    pub(crate) store: Store<R>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Store<R> {
+    pub(crate) revision: R,
+    pub(crate) compacted: Option<R>,
+    /// Every write to every key, ascending by revision.
+    pub(crate) keys: BTreeMap<Key, Vec<Change<R>>>,
+    /// Every revision, ascending, its changes in the order in which they were made.
+    pub(crate) log: Vec<Group<R>>,
+}
+
+impl<R: Revision> Store<R> {
+    fn empty() -> Self {
+        Self {
+            revision: R::new(FIRST_REVISION),
+            compacted: None,
+            keys: BTreeMap::new(),
+            log: Vec::new(),
+        }
+    }
+}
+
+/// A copy of a store, as a backup holds it: everything but who the cluster is.
+#[derive(Clone, Debug)]
+pub struct Snapshot<R>(Store<R>);
+
+impl<R: Revision> Snapshot<R> {
+    /// Returns the newest revision in the copy.
+    #[must_use]
+    pub fn revision(&self) -> R {
+        self.0.revision
+    }
+}
+
+impl<R: Revision> ModelEtcd<R> {
+    /// Starts an empty etcd, at revision 1.
+    #[must_use]
+    pub fn new(cluster: ClusterId) -> Self {
+        Self {
+            cluster,
+            request_bytes_max: REQUEST_BYTES_MAX,
+            quirks: Quirks::default(),
+            incarnation: 0,
+            store: Store::empty(),
+        }
+    }
+
+    /// Sets the most bytes of keys and values that one transaction may carry. 1.5 MiB by default.
+    #[must_use]
+    pub fn with_request_bytes_max(mut self, bytes: usize) -> Self {
+        self.request_bytes_max = bytes;
+        self
+    }
+
+    /// Gives the model defects of old etcds.
+    #[must_use]
+    pub fn with_quirks(mut self, quirks: Quirks) -> Self {
+        self.quirks = quirks;
+        self
+    }
+
+    /// Returns who the cluster is and its newest revision.
+    #[must_use]
+    pub fn head(&self) -> Head<R> {
+        Head { cluster: self.cluster, revision: self.store.revision }
+    }
+
+    /// Returns the newest revision.
+    #[must_use]
+    pub fn revision(&self) -> R {
+        self.store.revision
+    }
+
+    /// Returns the revision of the last compaction, if there was one. It is the oldest readable.
+    #[must_use]
+    pub fn compacted(&self) -> Option<R> {
+        self.store.compacted
+    }
+
+    /// Returns how often the store was replaced: by [`ModelEtcd::restore`] or [`ModelEtcd::wipe`].
+    /// Nobody outside a test can see this number.
+    #[must_use]
+    pub fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    /// Forgets, for readers and watchers, everything that was overwritten before `revision`.
+    /// `revision` itself stays readable.
+    ///
+    /// # Errors
+    ///
+    /// As etcd: [`FailureClass::Resync`] if that is compacted already, [`FailureClass::Retry`] if
+    /// the revision does not exist yet. Nothing has changed then.
+    pub fn compact(&mut self, revision: R) -> Result<(), Failure> {
+        if self.store.compacted.is_some_and(|compacted| revision <= compacted) {
+            return Err(self.compacted_failure());
+        }
+        if revision > self.store.revision {
+            return Err(future_failure());
+        }
+        self.store.compacted = Some(revision);
+        Ok(())
+    }
+
+    /// Copies the store, as `etcdctl snapshot save` does.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot<R> {
+        Snapshot(self.store.clone())
+    }
+
+    /// Replaces the store by a copy, as a restore with the same addresses and token does: the
+    /// cluster's id stays, the revision goes back, and what was written since has never happened.
+    pub fn restore(&mut self, snapshot: Snapshot<R>) {
+        self.store = snapshot.0;
+        self.incarnation += 1;
+    }
+
+    /// Empties the store, as a cluster that is made anew with the same addresses and token: the
+    /// cluster's id stays, the revision is 1 again.
+    pub fn wipe(&mut self) {
+        self.store = Store::empty();
+        self.incarnation += 1;
+    }
+
+    /// Returns the key as it is, if it exists.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&Entry<R>> {
+        match self.store.keys.get(key)?.last()? {
+            Change::Put(entry) => Some(entry),
+            Change::Delete { .. } => None,
+        }
+    }
+
+    /// Returns every revision of the present history with its changes, ascending, compacted or not.
+    #[must_use]
+    pub fn history(&self) -> &[Group<R>] {
+        &self.store.log
+    }
+
+    pub(crate) fn compacted_failure(&self) -> Failure {
+        let compacted = self.store.compacted.unwrap_or_default();
+        Failure::new(
+            FailureClass::Resync,
+            format_args!("required revision has been compacted (up to {compacted})"),
+        )
+    }
+}
+
+pub(crate) fn future_failure() -> Failure {
+    Failure::new(FailureClass::Retry, "required revision is a future revision")
+}
+
+/// The entry as of `at`, of a key with these writes.
+pub(crate) fn live_at<R: Revision>(writes: &[Change<R>], at: R) -> Option<&Entry<R>> {
+    let known = writes.partition_point(|change| change.modified() <= at);
+    match writes.get(known.checked_sub(1)?)? {
+        Change::Put(entry) => Some(entry),
+        Change::Delete { .. } => None,
+    }
+}
