@@ -1,0 +1,182 @@
+//! Connections for one purpose, one per member, and which of them is in use.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
+use etcd_client::{MaintenanceClient, WatchClient};
+use http::header::{HeaderName, HeaderValue};
+use tonic::body::Body;
+use tower::util::BoxCloneSyncService;
+use tower::{BoxError, ServiceExt, service_fn};
+
+use crate::credentials::Token;
+use crate::dial::dial;
+use crate::settings::{Endpoint, Settings};
+
+/// HTTP/2 windows that let one connection fill a fast link over a long distance. The defaults,
+/// 64 KiB, allow one such window per round trip.
+const WINDOW_BYTES: u32 = 16 << 20;
+
+/// What one member can be asked, over one connection.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    pub(crate) kv: KvClient,
+    pub(crate) watch: WatchClient,
+    pub(crate) auth: AuthClient,
+    pub(crate) maintenance: MaintenanceClient,
+}
+
+/// A member, and the connection that was used to ask it.
+#[derive(Clone)]
+pub(crate) struct Member {
+    pub(crate) index: usize,
+    pub(crate) url: Arc<str>,
+    pub(crate) clients: Clients,
+    /// Which of the lane's connections to this member it is.
+    generation: u64,
+}
+
+/// Connections for one purpose: reads, watches or transactions.
+///
+/// They are apart because etcd can starve a watch of the connection that it shares with reads, and
+/// because a large answer holds up what comes behind it.
+pub(crate) struct Lane {
+    slots: Vec<Slot>,
+    current: AtomicUsize,
+}
+
+struct Slot {
+    endpoint: Endpoint,
+    url: Arc<str>,
+    open: Mutex<Open>,
+}
+
+#[derive(Default)]
+struct Open {
+    clients: Option<Clients>,
+    generation: u64,
+}
+
+impl Lane {
+    pub(crate) fn new(endpoints: &[Endpoint]) -> Self {
+        let slot = |endpoint: &Endpoint| Slot {
+            endpoint: endpoint.clone(),
+            url: endpoint.url().into(),
+            open: Mutex::default(),
+        };
+        Self { slots: endpoints.iter().map(slot).collect(), current: AtomicUsize::new(0) }
+    }
+
+    /// Returns how many members there are.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Returns the member in use, with a connection that is made when it is first needed.
+    pub(crate) async fn member(
+        &self,
+        settings: &Arc<Settings>,
+        token: &Token,
+    ) -> Result<Member, etcd_client::Error> {
+        let index = self.current.load(Ordering::Relaxed) % self.slots.len().max(1);
+        let Some(slot) = self.slots.get(index) else {
+            return Err(etcd_client::Error::EndpointError("there are no endpoints".into()));
+        };
+        let member = |open: &Open, clients: &Clients| Member {
+            index,
+            url: slot.url.clone(),
+            clients: clients.clone(),
+            generation: open.generation,
+        };
+        {
+            let open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(clients) = &open.clients {
+                return Ok(member(&open, clients));
+            }
+        }
+        let made = Box::pin(clients(&slot.endpoint, settings.clone(), token.clone())).await?;
+        let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let clients = open.clients.get_or_insert(made).clone();
+        Ok(member(&open, &clients))
+    }
+
+    /// Turns to the next member, unless somebody has already turned away from this one.
+    pub(crate) fn rotate(&self, from: &Member) {
+        let next = (from.index + 1) % self.slots.len().max(1);
+        let _ =
+            self.current.compare_exchange(from.index, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Gives up the connection over which no answer came.
+    ///
+    /// A peer that vanished without a word leaves a connection that looks well until the kernel has
+    /// tried for a quarter of an hour. HTTP/2 pings don't tell earlier where requests are shorter
+    /// than their interval, and etcd forbids them between requests.
+    pub(crate) fn hang_up(&self, member: &Member) {
+        let Some(slot) = self.slots.get(member.index) else { return };
+        let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.generation == member.generation {
+            open.clients = None;
+            open.generation += 1;
+        }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.slots.iter().map(|slot| &slot.url)).finish()
+    }
+}
+
+/// Prepares a connection to one member. Nothing is dialled before the first request.
+async fn clients(
+    endpoint: &Endpoint,
+    settings: Arc<Settings>,
+    token: Token,
+) -> Result<Clients, etcd_client::Error> {
+    // tonic refuses https:// without a TLS configuration of its own; ours is in the connector.
+    let http = format!("http://{}", endpoint.authority());
+    let origin = endpoint.url().parse::<http::Uri>().map_err(etcd_client::Error::from)?;
+    let transport = tonic::transport::Endpoint::from_shared(http)?
+        .origin(origin)
+        .http2_keep_alive_interval(settings.keep_alive_interval)
+        .keep_alive_timeout(settings.keep_alive_timeout)
+        // etcd counts pings without a request in flight as abuse and hangs up after three.
+        .keep_alive_while_idle(false)
+        .initial_stream_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES);
+    let limit = settings.max_message_bytes;
+    let endpoint = endpoint.clone();
+    let connector = service_fn(move |_| {
+        let (endpoint, settings) = (endpoint.clone(), settings.clone());
+        async move { dial(&endpoint, &settings).await }
+    });
+    let channel = transport
+        .connect_with_connector_lazy(connector)
+        .map_err(BoxError::from)
+        .map_request(move |mut request: http::Request<Body>| {
+            // etcd's name for it; an authentication with a stale token would be refused.
+            if let Some(token) = token.get().filter(|_| !request.uri().path().ends_with(LOGIN)) {
+                request.headers_mut().insert(HeaderName::from_static("token"), token);
+            }
+            request.headers_mut().insert(HAS_LEADER.0, HAS_LEADER.1);
+            request
+        });
+    let channel = Channel::Custom(BoxCloneSyncService::new(channel));
+    let client = Client::from_channel(channel, Some(ConnectOptions::new())).await?;
+    Ok(Clients {
+        kv: client.kv_client().max_decoding_message_size(limit),
+        watch: client.watch_client().max_decoding_message_size(limit),
+        auth: client.auth_client(),
+        maintenance: client.maintenance_client(),
+    })
+}
+
+const LOGIN: &str = "/Authenticate";
+
+/// Makes a member that has lost its quorum end watches and refuse requests, instead of keeping
+/// silent for ever.
+const HAS_LEADER: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("hasleader"), HeaderValue::from_static("true"));

@@ -1,0 +1,240 @@
+//! What an error means: a total mapping from what etcd, gRPC and the network say to what the
+//! caller should do.
+//!
+//! The code alone misleads: a dead server, a refused certificate and a failed election are all
+//! `Unavailable`, a compacted revision and a message too large are both `OutOfRange`. So the text
+//! decides where etcd has one of its own, and the code where it has not.
+
+use std::error::Error as _;
+
+use etcd_client::Error;
+use etcd_mvcc::{Failure, FailureClass};
+use tonic::Code;
+
+use crate::credentials::UNREADABLE;
+use crate::dial::DialError;
+
+/// What a request wanted to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Intent {
+    Read,
+    Write,
+}
+
+/// What an error means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) class: FailureClass,
+    /// The request may have had an effect, or may still have one.
+    pub(crate) unknown: bool,
+}
+
+/// An error, read.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    pub(crate) verdict: Verdict,
+    /// One line: what etcd said, or what the network did.
+    pub(crate) text: String,
+    /// There was no connection: the request was not sent at all.
+    pub(crate) unsent: bool,
+}
+
+impl Fault {
+    pub(crate) fn new(error: &Error, intent: Intent) -> Self {
+        let Error::GRpcStatus(status) = error else {
+            // The watch's request channel closes with the connection; the others are defects.
+            let away = matches!(
+                error,
+                Error::WatchError(_) | Error::IoError(_) | Error::TransportError(_)
+            );
+            let class = if away { FailureClass::Retry } else { FailureClass::Fatal };
+            let verdict = Verdict { class, unknown: intent == Intent::Write };
+            return Self { verdict, text: one_line(&error.to_string()), unsent: false };
+        };
+        let mut causes = Vec::new();
+        let mut source = status.source();
+        while let Some(cause) = source {
+            if let Some(dial) = cause.downcast_ref::<DialError>() {
+                let class = if dial.blocked { FailureClass::Blocked } else { FailureClass::Retry };
+                let verdict = Verdict { class, unknown: false };
+                return Self { verdict, text: one_line(&dial.cause), unsent: true };
+            }
+            causes.push(cause.to_string());
+            source = cause.source();
+        }
+        let text = narrate(status.message(), &causes);
+        let unknown = intent == Intent::Write;
+        let Verdict { class, unknown: possible } = judge(status.code(), &text);
+        Self { verdict: Verdict { class, unknown: possible && unknown }, text, unsent: false }
+    }
+
+    /// Says it to the caller.
+    pub(crate) fn failure(self, url: &str) -> Failure {
+        Failure {
+            class: self.verdict.class,
+            outcome_unknown: self.verdict.unknown,
+            message: format!("{url}: {}", self.text),
+        }
+    }
+}
+
+/// The message, and those causes that add something to it.
+fn narrate(message: &str, causes: &[String]) -> String {
+    let mut text = message.to_owned();
+    for cause in causes {
+        if !text.contains(cause.as_str()) {
+            text = if text.is_empty() { cause.clone() } else { format!("{text}: {cause}") };
+        }
+    }
+    if text.is_empty() { "no reason given".to_owned() } else { one_line(&text) }
+}
+
+/// Error texts come from the peer: nothing in them may forge a line in a log.
+fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
+}
+
+/// What a text of etcd's own, or of gRPC's, means: a part of the text, the class, and whether a
+/// write that ended so may have had an effect.
+///
+/// From etcd's `rpctypes/error.go`, measured where a note says so.
+const TEXTS: &[(&str, FailureClass, bool)] = &[
+    ("required revision has been compacted", FailureClass::Resync, false),
+    // A member that lags behind, or a history that went back: a linearizable read tells which.
+    ("required revision is a future revision", FailureClass::Retry, false),
+    // etcd answers so to the write that crosses the quota, and applies it all the same
+    // (`quotaApplierV3.Txn`, 3.5 to 3.7): the outcome is known for later ones only.
+    ("database space exceeded", FailureClass::Blocked, true),
+    ("corrupt cluster", FailureClass::Blocked, false),
+    ("authentication failed, invalid user", FailureClass::Blocked, false),
+    (UNREADABLE, FailureClass::Blocked, false),
+    ("invalid auth token", FailureClass::Reauthenticate, false),
+    ("user name is empty", FailureClass::Reauthenticate, false),
+    ("revision of auth store is old", FailureClass::Reauthenticate, false),
+    // 3.5.1 says so of an expired token too.
+    ("permission denied", FailureClass::Reauthenticate, false),
+    ("request is too large", FailureClass::TooLarge, false),
+    ("received message larger than max", FailureClass::TooLarge, false),
+    ("decoded message length too large", FailureClass::TooLarge, true),
+    ("too many operations in txn request", FailureClass::TooLarge, false),
+    ("duplicate key given in txn request", FailureClass::Fatal, false),
+    ("key is not provided", FailureClass::Fatal, false),
+    ("too many requests", FailureClass::Retry, false),
+    ("rpc not supported for learner", FailureClass::Retry, false),
+    ("not supported for learner", FailureClass::Retry, false),
+    // TLS 1.3: the member refuses our certificate after the handshake has ended for us.
+    ("received fatal alert", FailureClass::Blocked, true),
+    ("invalid peer certificate", FailureClass::Blocked, true),
+];
+
+fn judge(code: Code, text: &str) -> Verdict {
+    for (part, class, unknown) in TEXTS {
+        if text.contains(part) {
+            return Verdict { class: *class, unknown: *unknown };
+        }
+    }
+    let (class, unknown) = match code {
+        Code::Unauthenticated | Code::PermissionDenied => (FailureClass::Reauthenticate, false),
+        Code::InvalidArgument | Code::OutOfRange | Code::NotFound | Code::AlreadyExists => {
+            (FailureClass::Fatal, false)
+        }
+        // Something else answers there, or a server that needs somebody's hand.
+        Code::Unimplemented | Code::FailedPrecondition => (FailureClass::Blocked, false),
+        // All of etcd's `request timed out`, `leader changed` and `server stopped`; HTTP/2 streams
+        // that were reset; connections that broke.
+        Code::Ok
+        | Code::Unavailable
+        | Code::Unknown
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::Internal
+        | Code::Aborted
+        | Code::DataLoss
+        | Code::ResourceExhausted => (FailureClass::Retry, true),
+    };
+    Verdict { class, unknown }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Status;
+
+    use super::*;
+
+    fn fault(code: Code, message: &str, intent: Intent) -> Fault {
+        Fault::new(&Error::GRpcStatus(Status::new(code, message)), intent)
+    }
+
+    #[test]
+    fn every_known_answer_means_what_the_table_says() {
+        use Code::*;
+        use FailureClass::{Blocked, Fatal, Reauthenticate, Resync, Retry, TooLarge};
+        let table = [
+            (OutOfRange, "etcdserver: mvcc: required revision has been compacted", Resync, false),
+            (OutOfRange, "etcdserver: mvcc: required revision is a future revision", Retry, false),
+            (OutOfRange, "Error, decoded message length too large: found 5 bytes", TooLarge, true),
+            (ResourceExhausted, "etcdserver: mvcc: database space exceeded", Blocked, true),
+            (ResourceExhausted, "etcdserver: too many requests", Retry, false),
+            (
+                ResourceExhausted,
+                "grpc: received message larger than max (3 vs. 2)",
+                TooLarge,
+                false,
+            ),
+            (DataLoss, "etcdserver: corrupt cluster", Blocked, false),
+            (PermissionDenied, "etcdserver: permission denied", Reauthenticate, false),
+            (Unauthenticated, "etcdserver: invalid auth token", Reauthenticate, false),
+            (Unknown, "etcdserver: invalid auth token", Reauthenticate, false),
+            (InvalidArgument, "etcdserver: user name is empty", Reauthenticate, false),
+            (InvalidArgument, "etcdserver: revision of auth store is old", Reauthenticate, false),
+            (
+                InvalidArgument,
+                "etcdserver: authentication failed, invalid user ID or password",
+                Blocked,
+                false,
+            ),
+            (InvalidArgument, "etcdserver: request is too large", TooLarge, false),
+            (InvalidArgument, "etcdserver: too many operations in txn request", TooLarge, false),
+            (InvalidArgument, "etcdserver: duplicate key given in txn request", Fatal, false),
+            (InvalidArgument, "something new", Fatal, false),
+            (Unavailable, "etcdserver: no leader", Retry, true),
+            (Unavailable, "etcdserver: request timed out", Retry, true),
+            (Unavailable, "etcdserver: leader changed", Retry, true),
+            (Unavailable, "etcdserver: rpc not supported for learner", Retry, false),
+            (Unknown, "context deadline exceeded", Retry, true),
+            (Unknown, "h2 protocol error: error reading a body from connection", Retry, true),
+            (Unavailable, "received fatal alert: BadCertificate", Blocked, true),
+            (Cancelled, "operation was canceled", Retry, true),
+            (DeadlineExceeded, "", Retry, true),
+            (Unimplemented, "unknown service etcdserverpb.KV", Blocked, false),
+        ];
+        for (code, message, class, unknown) in table {
+            let read = fault(code, message, Intent::Read).verdict;
+            assert_eq!(read, Verdict { class, unknown: false }, "read: {code:?} {message}");
+            let write = fault(code, message, Intent::Write).verdict;
+            assert_eq!(write, Verdict { class, unknown }, "write: {code:?} {message}");
+        }
+    }
+
+    #[test]
+    fn every_code_has_a_class() {
+        for number in 0..=16 {
+            let _ = fault(Code::from_i32(number), "?", Intent::Write);
+        }
+    }
+
+    #[test]
+    fn a_connection_that_was_never_made_carried_no_write() {
+        let dial = DialError { blocked: false, cause: "can't connect (refused)".into() };
+        let status = Status::from_error(Box::new(dial));
+        let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
+        assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
+        assert!(fault.unsent);
+    }
+
+    #[test]
+    fn a_peers_words_stay_on_one_line() {
+        let fault = fault(Code::Unknown, "a\nERROR b\x1b[0m", Intent::Read);
+        assert_eq!(fault.text, "a ERROR b [0m");
+    }
+}

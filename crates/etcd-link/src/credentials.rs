@@ -1,0 +1,99 @@
+//! A user, the file with the password, and the token that etcd gave for them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use etcd_client::Error;
+use http::header::HeaderValue;
+use tonic::{Code, Status};
+
+use crate::channel::Clients;
+use crate::settings::{Settings, read_password};
+
+/// The token that goes with every request, if there is one. Shared by all connections of a cluster.
+#[derive(Clone, Default)]
+pub(crate) struct Token(Arc<RwLock<Held>>);
+
+#[derive(Clone, Default)]
+struct Held {
+    token: Option<HeaderValue>,
+    /// Counts the answers to the question for a token, from 1 on; 0 if it was not asked yet.
+    generation: u64,
+}
+
+impl Token {
+    pub(crate) fn get(&self) -> Option<HeaderValue> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).token.clone()
+    }
+
+    pub(crate) fn generation(&self) -> u64 {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).generation
+    }
+
+    /// Tells whether nobody has asked for a token yet.
+    pub(crate) fn is_new(&self) -> bool {
+        self.generation() == 0
+    }
+
+    fn set(&self, token: Option<HeaderValue>) {
+        let mut held = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        held.generation += 1;
+        held.token = token;
+    }
+}
+
+/// As whom to speak.
+pub(crate) struct Credentials {
+    user: String,
+    password_file: PathBuf,
+    token: Token,
+    /// Several requests may find the token stale at once; one of them asks for a new one.
+    asking: tokio::sync::Mutex<()>,
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    pub(crate) fn new(settings: &Settings, token: Token) -> Option<Self> {
+        let (user, password_file) = (settings.user.clone()?, settings.password_file.clone()?);
+        Some(Self { user, password_file, token, asking: tokio::sync::Mutex::new(()) })
+    }
+
+    /// Fetches a token, unless there is one that is newer than the one of generation `stale`.
+    ///
+    /// The password is read from its file each time. A cluster without authentication has no token
+    /// to give: then none is sent, as `etcdctl` does.
+    pub(crate) async fn refresh(&self, clients: &mut Clients, stale: u64) -> Result<(), Error> {
+        let _one_at_a_time = self.asking.lock().await;
+        if self.token.generation() != stale {
+            return Ok(());
+        }
+        let password = read_password(&self.password_file)
+            .map_err(|error| Status::unauthenticated(format!("{UNREADABLE}: {error}")))?;
+        match clients.auth.authenticate(self.user.clone(), password).await {
+            Ok(answer) => {
+                let mut token = HeaderValue::from_str(answer.token())
+                    .map_err(|_| Status::internal("the token can't be sent in a header"))?;
+                token.set_sensitive(true);
+                self.token.set(Some(token));
+                Ok(())
+            }
+            Err(Error::GRpcStatus(status))
+                if status.code() == Code::FailedPrecondition
+                    && status.message().contains("authentication is not enabled") =>
+            {
+                self.token.set(None);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Marks a failure that no member is to blame for.
+pub(crate) const UNREADABLE: &str = "no password";

@@ -1,0 +1,177 @@
+//! The cluster that is written, under a guard only.
+
+use std::fmt;
+use std::sync::Arc;
+
+use etcd_mvcc::{Commit, CommitTxn, Entry, Failure, FailureClass, Head, Key, KeyRange, Page};
+use etcd_mvcc::{PageRequest, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange};
+
+use crate::channel::Lane;
+use crate::link::Link;
+use crate::settings::{Settings, SettingsError};
+use crate::txn;
+use crate::watch::{self, Watch};
+
+/// Tells whether a key is mirrored, and so may be written.
+pub type Admits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+
+/// The standby: may be read and watched, and written through [`CommitTxn::commit`] alone. Cloning
+/// is cheap, and clones share their connections.
+#[derive(Clone)]
+pub struct Standby {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    link: Arc<Link>,
+    txns: Lane,
+    own_prefix: Vec<u8>,
+    admits: Admits,
+}
+
+impl fmt::Debug for Standby {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Standby").field("link", &self.shared.link).finish_non_exhaustive()
+    }
+}
+
+impl Standby {
+    /// Checks the settings. Connections are made when they are first needed.
+    ///
+    /// `own_prefix` is where this software keeps its own keys (`/etcd-sync/<mirror>/`); it also
+    /// takes the place of [`Settings::probe_key`]. `admits` says which keys are mirrored: whatever
+    /// a transaction is made of, every key in it is held against these two before it is sent.
+    ///
+    /// # Errors
+    ///
+    /// The settings make no sense; nothing was sent.
+    pub fn new(
+        mut settings: Settings,
+        own_prefix: &str,
+        admits: Admits,
+    ) -> Result<Self, SettingsError> {
+        if own_prefix.is_empty() {
+            return Err(SettingsError::new("mirror-name", "the prefix of our own keys is empty"));
+        }
+        settings.probe_key = Key::from(own_prefix);
+        let (link, endpoints) = Link::new(settings)?;
+        let shared = Shared {
+            link: Arc::new(link),
+            txns: Lane::new(&endpoints),
+            own_prefix: own_prefix.into(),
+            admits,
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Asks one member for its version (`3.6.14`). Some versions of etcd answer root only.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the member from answering. Nothing should depend on the answer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn version(&self) -> Result<String, Failure> {
+        self.shared.link.version().await
+    }
+
+    /// Returns the size of the request that a transaction becomes, in bytes, exactly. Up to
+    /// [`REQUEST_BYTES_MAX`](crate::REQUEST_BYTES_MAX), a cluster with etcd's defaults takes it.
+    /// `usize::MAX` if no nesting makes it fit [`Settings::max_txn_ops`].
+    #[must_use]
+    pub fn request_bytes(&self, txn: &Txn) -> usize {
+        txn::sized(txn, self.shared.link.settings.max_txn_ops)
+    }
+}
+
+impl Shared {
+    /// The last look at a transaction before it leaves.
+    fn check(&self, txn: &Txn) -> Result<(), Failure> {
+        let refused = |what: String| Err(Failure::new(FailureClass::Fatal, what));
+        let own = |key: &Key| key.as_bytes().starts_with(&self.own_prefix);
+        if !txn.guard.0.iter().any(|(key, _)| own(key)) {
+            return refused("not sent: the transaction's guard names none of our own keys".into());
+        }
+        for write in &txn.writes {
+            let key = write.op.key();
+            if own(key) || !(self.admits)(key.as_bytes()) {
+                return refused(format!("not sent: the key {key} is out of scope"));
+            }
+        }
+        match txn.own.iter().find(|op| !own(op.key())) {
+            Some(op) => refused(format!("not sent: the key {} is not our own", op.key())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CommitTxn for Standby {
+    /// Sends the transaction in one request, however many operations it has: nested, they count as
+    /// one revision. A write with an expectation becomes a transaction of its own in there, so that
+    /// it alone is skipped.
+    async fn commit(&self, txn: Txn) -> Result<Commit, Failure> {
+        let shared = &self.shared;
+        shared.check(&txn)?;
+        let link = &shared.link;
+        let leaves = txn.writes.len() + txn.own.len();
+        let Some(shape) = txn::shape(&txn, link.settings.max_txn_ops) else {
+            let cause = format!("not sent: no nesting has room for {leaves} operations");
+            return Err(Failure::new(FailureClass::TooLarge, cause));
+        };
+        let resend = link.may_resend(&shared.txns);
+        let mut request = Some(txn::build(txn, &shape));
+        let answer = link
+            .call(&shared.txns, link.writing(leaves), |mut member| {
+                let request = if resend { request.clone() } else { request.take() };
+                async move { member.clients.kv.txn(request.unwrap_or_default()).await }
+            })
+            .await?;
+        txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| Failure {
+            class: FailureClass::Fatal,
+            outcome_unknown: true,
+            message: "the answer to a transaction does not fit it".into(),
+        })
+    }
+}
+
+impl ReadHead for Standby {
+    type Revision = StandbyRevision;
+
+    async fn head(&self) -> Result<Head<StandbyRevision>, Failure> {
+        self.shared.link.head().await
+    }
+}
+
+impl ReadRange for Standby {
+    type Revision = StandbyRevision;
+
+    async fn read_page(
+        &self,
+        request: PageRequest<StandbyRevision>,
+    ) -> Result<Page<StandbyRevision>, Failure> {
+        self.shared.link.read_page(request).await
+    }
+
+    async fn read_keys(
+        &self,
+        keys: &[Key],
+        at: Option<StandbyRevision>,
+    ) -> Result<Vec<Option<Entry<StandbyRevision>>>, Failure> {
+        self.shared.link.read_keys(keys, at).await
+    }
+}
+
+impl WatchRange for Standby {
+    type Revision = StandbyRevision;
+    type Stream = Watch<StandbyRevision>;
+
+    async fn watch(
+        &self,
+        range: KeyRange,
+        from: StandbyRevision,
+    ) -> Result<Watch<StandbyRevision>, Failure> {
+        watch::open(&self.shared.link, range, from).await
+    }
+}
