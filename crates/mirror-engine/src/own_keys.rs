@@ -1,0 +1,52 @@
+//! Where a mirror keeps its own keys on the standby.
+
+use etcd_mvcc::{Key, KeyRange};
+use keyspace_filter::OWN_PREFIX;
+
+/// The keys under `/etcd-sync/<mirror>/`.
+#[derive(Clone, Debug)]
+pub struct OwnKeys {
+    /// Position and state of the mirror; written with every change.
+    pub checkpoint: Key,
+    /// Who may write: grows with every takeover.
+    pub epoch: Key,
+    /// What the operator wants.
+    pub control: Key,
+    /// What the mirror says of itself.
+    pub status: Key,
+    ledger: String,
+}
+
+impl OwnKeys {
+    /// Names the keys of the mirror called `name`.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let key = |last: &str| Key::from(format!("{OWN_PREFIX}{name}/{last}"));
+        Self {
+            checkpoint: key("checkpoint"),
+            epoch: key("epoch"),
+            control: key("control"),
+            status: key("status"),
+            ledger: format!("{OWN_PREFIX}{name}/ledger/"),
+        }
+    }
+
+    /// The ledger's entry for a key of the standby.
+    #[must_use]
+    pub fn ledger(&self, key: &Key) -> Key {
+        Key::from([self.ledger.as_bytes(), key.as_bytes()].concat())
+    }
+
+    /// The key of the standby that a ledger entry speaks of.
+    #[must_use]
+    pub fn ledgered(&self, entry: &Key) -> Option<Key> {
+        let key = entry.as_bytes().strip_prefix(self.ledger.as_bytes())?;
+        Some(Key::from(key.to_vec()))
+    }
+
+    /// All ledger entries.
+    #[must_use]
+    pub fn ledger_range(&self) -> KeyRange {
+        KeyRange::prefix(self.ledger.as_bytes())
+    }
+}

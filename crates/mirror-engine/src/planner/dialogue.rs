@@ -1,0 +1,154 @@
+//! The words between planner and driver: what happened, and what to do.
+
+use std::time::Duration;
+
+use etcd_mvcc::{
+    Batch, Committed, Entry, Failure, Head, Key, KeyRange, Page, PageRequest, PrimaryRevision,
+    StandbyRevision, Txn,
+};
+
+/// What both clusters say when a mirror starts, or starts over.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The primary's id and newest revision.
+    pub primary: Head<PrimaryRevision>,
+    /// The standby's id and newest revision.
+    pub standby: Head<StandbyRevision>,
+    /// The stored epoch.
+    pub epoch: Option<Entry<StandbyRevision>>,
+    /// The stored checkpoint.
+    pub checkpoint: Option<Entry<StandbyRevision>>,
+    /// The operator's orders.
+    pub control: Option<Entry<StandbyRevision>>,
+}
+
+/// One of the two clusters, for counting what failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// The cluster that is read.
+    Primary,
+    /// The cluster that is written.
+    Standby,
+}
+
+impl Peer {
+    /// The word for it in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// [`Effect::ReadStanding`] is done.
+    Standing(Box<Standing>),
+    /// [`Effect::ReadStanding`] failed at this cluster.
+    StandingFailed(Peer, Failure),
+    /// [`Effect::ReadWitnesses`] is done.
+    Witnesses(Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>),
+    /// [`Effect::ReadLedger`] is done.
+    LedgerPage(Result<Page<StandbyRevision>, Failure>),
+    /// [`Effect::ReadPrimary`] is done.
+    PrimaryPage(Result<Page<PrimaryRevision>, Failure>),
+    /// [`Effect::ReadStandby`] is done.
+    StandbyPage(Result<Page<StandbyRevision>, Failure>),
+    /// [`Effect::FetchPrimary`] is done.
+    Fetched(Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>),
+    /// The watch of [`Effect::Watch`] has delivered.
+    Changed(Batch<PrimaryRevision>),
+    /// The watch of [`Effect::Watch`] has ended, or could not be opened.
+    WatchEnded(Failure),
+    /// The watch of [`Effect::WatchStandby`] has delivered.
+    StandbyChanged(Batch<StandbyRevision>),
+    /// The watch of [`Effect::WatchStandby`] has ended, or could not be opened.
+    StandbyWatchEnded(Failure),
+    /// The transaction happened.
+    Committed(Committed),
+    /// The transaction's guard did not hold: nothing was written.
+    Refused,
+    /// The transaction did not happen, or nobody knows.
+    CommitFailed(Failure),
+    /// The time of [`Effect::Wait`] is over.
+    Waited,
+    /// The primary was asked for its head at the time `asked_at`: unasked, about once a second.
+    PrimaryHead {
+        /// When the question was sent, on the clock of [`Planner::handle`].
+        asked_at: Duration,
+        /// What came.
+        head: Result<Head<PrimaryRevision>, Failure>,
+    },
+    /// The standby's orders were read: unasked, about once a second.
+    Orders {
+        /// The stored epoch.
+        epoch: Option<Entry<StandbyRevision>>,
+        /// The operator's orders.
+        control: Option<Entry<StandbyRevision>>,
+    },
+    /// Time has passed: unasked, several times a second.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask both clusters for their heads and the standby for epoch, checkpoint and control, all
+    /// linearizable: [`Input::Standing`] or [`Input::StandingFailed`].
+    ReadStanding,
+    /// Read single keys of the primary: [`Input::Witnesses`].
+    ReadWitnesses {
+        /// The keys.
+        keys: Vec<Key>,
+        /// The revision; without one, today's.
+        at: Option<PrimaryRevision>,
+    },
+    /// Read a page of the ledger: [`Input::LedgerPage`].
+    ReadLedger(PageRequest<StandbyRevision>),
+    /// Read a page of the primary: [`Input::PrimaryPage`].
+    ReadPrimary(PageRequest<PrimaryRevision>),
+    /// Read a page of the standby: [`Input::StandbyPage`].
+    ReadStandby(PageRequest<StandbyRevision>),
+    /// Read single keys of the primary: [`Input::Fetched`].
+    FetchPrimary {
+        /// The keys.
+        keys: Vec<Key>,
+        /// The revision; without one, today's.
+        at: Option<PrimaryRevision>,
+    },
+    /// Watch the primary: [`Input::Changed`] again and again, then [`Input::WatchEnded`].
+    Watch {
+        /// What to watch.
+        range: KeyRange,
+        /// The first revision to deliver.
+        from: PrimaryRevision,
+    },
+    /// Watch the standby: [`Input::StandbyChanged`] again and again, then
+    /// [`Input::StandbyWatchEnded`].
+    WatchStandby {
+        /// What to watch.
+        range: KeyRange,
+        /// The first revision to deliver.
+        from: StandbyRevision,
+    },
+    /// Write: [`Input::Committed`], [`Input::Refused`] or [`Input::CommitFailed`].
+    Commit(Txn),
+    /// Let this time pass: [`Input::Waited`].
+    Wait(Duration),
+    /// Abandon everything outstanding and close the watches. No answer.
+    Forget,
+    /// There is nothing more to do. No answer.
+    End(Ended),
+}
+
+/// Why a mirror ended by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// Both ends are the same cluster, and were so from the start.
+    SameCluster(String),
+}

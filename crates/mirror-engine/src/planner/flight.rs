@@ -1,0 +1,112 @@
+//! The one transaction that may be on its way, and what follows when it is answered.
+
+use etcd_mvcc::{Committed, Expect, Failure, FailureClass, Guard, Key, Op, Txn, Write};
+
+use super::{Effect, Peer, Planner, batch};
+use crate::record::Checkpoint;
+
+/// The transaction that is on its way, and what follows from it.
+#[derive(Debug)]
+pub(super) struct InFlight {
+    pub(super) then: Then,
+    /// The checkpoint that it writes, if it does.
+    pub(super) record: Option<Checkpoint>,
+    pub(super) puts: u64,
+    pub(super) deletes: u64,
+    pub(super) bytes: u64,
+    /// The key, if it writes just one.
+    pub(super) only: Option<Key>,
+}
+
+/// What follows a transaction that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The epoch is ours.
+    Claimed,
+    /// Some of the keys that only the standby has are in the ledger.
+    Enrolled,
+    /// Writes, or deletions, of a round were applied.
+    RoundApplied,
+    /// The copy is whole.
+    CopyClosed,
+    /// A batch, a part of one, or an idle checkpoint was applied.
+    FollowApplied,
+}
+
+impl Planner {
+    /// Sends a transaction under the guard of epoch and checkpoint.
+    pub(super) fn commit(&mut self, then: Then, writes: Vec<Write>, record: Option<Checkpoint>) {
+        let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
+        let mut own = Vec::new();
+        let record = record.map(|mut record| {
+            record.epoch = epoch.number;
+            let bytes: usize = writes.iter().map(batch::write_bytes).sum();
+            own.extend(self.ledger.take_ops(self.room(&record).saturating_sub(bytes)));
+            record.accounted = self.ledger.accounted();
+            own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
+            record
+        });
+        let guard = Guard(vec![
+            (self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified)),
+            (self.own.checkpoint.clone(), self.checkpoint_modified),
+        ]);
+        self.send(then, Txn { guard, writes, own }, record);
+    }
+
+    pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
+        debug_assert!(self.in_flight.is_none(), "one transaction at a time");
+        debug_assert!(txn.writes.iter().all(|w| self.scope.admits_standby(w.op.key().as_bytes())));
+        let puts = txn.writes.iter().filter(|write| matches!(write.op, Op::Put { .. })).count();
+        let bytes = txn.writes.iter().map(|write| write.op.size()).sum::<usize>();
+        let only = match txn.writes.as_slice() {
+            [write] => Some(write.op.key().clone()),
+            _ => None,
+        };
+        self.in_flight = Some(InFlight {
+            then,
+            record,
+            puts: puts as u64,
+            deletes: (txn.writes.len() - puts) as u64,
+            bytes: bytes as u64,
+            only,
+        });
+        self.effects.push_back(Effect::Commit(txn));
+    }
+
+    pub(super) fn on_committed(&mut self, committed: &Committed) {
+        let Some(flight) = self.in_flight.take() else { return };
+        self.status.standby_revision = self.status.standby_revision.max(committed.revision);
+        self.status.counters.txns += 1;
+        self.status.counters.puts_applied += flight.puts;
+        self.status.counters.deletes_applied += flight.deletes;
+        self.ledger.wrote(committed.revision);
+        if let Some(record) = flight.record {
+            self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
+            self.checkpoint = Some(record);
+        }
+        match flight.then {
+            Then::Claimed => self.on_claimed(committed.revision),
+            Then::Enrolled => {}
+            Then::RoundApplied => {
+                self.status.copy.keys_written += flight.puts;
+                self.status.copy.bytes_written += flight.bytes;
+                self.status.copy.keys_deleted += flight.deletes;
+                self.on_round_applied(committed);
+            }
+            Then::CopyClosed => self.follow(),
+            Then::FollowApplied => self.on_follow_applied(),
+        }
+    }
+
+    pub(super) fn on_refused(&mut self) {
+        self.status.counters.fenced_txns += 1;
+        self.start_over("the standby's own keys have moved: somebody else may lead");
+    }
+
+    pub(super) fn on_commit_failed(&mut self, failure: &Failure) {
+        if failure.class == FailureClass::TooLarge && self.on_too_large(failure) {
+            return;
+        }
+        self.on_failure(Peer::Standby, failure);
+    }
+}

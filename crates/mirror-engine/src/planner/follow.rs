@@ -1,0 +1,369 @@
+//! Following: the primary's revisions, applied as they come, each whole.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use etcd_mvcc::{
+    Batch, Change, Expect, Failure, FailureClass, Group, Guard, KeyRange, Op, PrimaryRevision,
+    Revision, StandbyRevision, Txn, Write,
+};
+
+use super::batch::{Placed, Waiting, next_batch, next_part, txn_bytes, write_bytes};
+use super::witness::{is_newer, note};
+use super::{Effect, Peer, Phase, Planner, Then};
+use crate::record::{Checkpoint, Phase as Stored, Witness};
+use crate::status::{GuardKind, State};
+
+/// What may still be added to a request once its writes are known: a longer cursor, another
+/// witness.
+const SLACK_BYTES: usize = 1 << 10;
+
+/// New ledger entries wait at most this long for data to travel with.
+const LEDGER_WAITS: Duration = Duration::from_millis(200);
+
+/// A mirror that follows.
+#[derive(Debug)]
+pub(super) struct Following {
+    /// Everything up to here has been received: `seen >= applied`, always.
+    seen: PrimaryRevision,
+    backlog: VecDeque<Waiting>,
+    backlog_bytes: usize,
+    /// The rest of a revision that is too wide for one transaction.
+    torn: Option<Torn>,
+    committed_at: Duration,
+    /// The newest change that was received, in scope or not: the checkpoint moves over revisions
+    /// that hold nothing in scope, and must bear witness of them too.
+    newest: Option<Witness>,
+}
+
+#[derive(Debug)]
+struct Torn {
+    revision: PrimaryRevision,
+    writes: VecDeque<Write>,
+    witnesses: Vec<Witness>,
+    /// The checkpoint says so.
+    marked: bool,
+}
+
+impl Following {
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.backlog_bytes < bytes
+    }
+
+    /// What has been received and needs no write.
+    pub(super) fn level(&self) -> Option<PrimaryRevision> {
+        (self.backlog.is_empty() && self.torn.is_none()).then_some(self.seen)
+    }
+}
+
+impl Planner {
+    /// From the checkpoint on, by watch.
+    pub(super) fn follow(&mut self) {
+        let Some(checkpoint) = &self.checkpoint else { return };
+        let applied = checkpoint.revision;
+        self.phase = Phase::Following(Following {
+            seen: applied,
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            torn: None,
+            committed_at: self.now,
+            newest: None,
+        });
+        self.status.state = State::Following;
+        self.status.reason.clear();
+        // All keys, so that every revision is seen to pass; or what the role allows.
+        let range = if self.watch_all { KeyRange::all() } else { self.scope.primary_hull() };
+        // Inclusive: a watch from applied+1 misses a deletion at exactly the compacted revision
+        // (etcd-io/etcd#19179), a watch from applied is told that it was compacted.
+        let from = applied.max(PrimaryRevision::new(1));
+        self.effects.push_back(Effect::Watch { range, from });
+    }
+
+    pub(super) fn on_changed(&mut self, batch: Batch<PrimaryRevision>) {
+        let Phase::Following(following) = &mut self.phase else { return };
+        self.failures = 0;
+        let mut newest = following.seen;
+        if let Some(change) = batch.groups.last().and_then(|group| group.changes.last())
+            && change.modified() >= following.seen
+        {
+            following.newest = Some(Witness::from(change));
+        }
+        for group in batch.groups {
+            // What was seen is not only what was applied: it may be on its way.
+            if group.revision <= newest {
+                continue;
+            }
+            newest = group.revision;
+            let counters = &mut self.status.counters;
+            let waiting = place(&self.scope, group, counters);
+            if !waiting.changes.is_empty() {
+                following.backlog_bytes += waiting.bytes;
+                following.backlog.push_back(waiting);
+            }
+        }
+        following.seen = newest.max(batch.position);
+        debug_assert!(self.checkpoint.as_ref().is_none_or(|c| following.seen >= c.revision));
+        self.status.primary_revision = self.status.primary_revision.max(following.seen);
+    }
+
+    pub(super) fn on_watch_ended(&mut self, failure: &Failure) {
+        if !matches!(self.phase, Phase::Following(_)) {
+            return;
+        }
+        let reason = failure.class.as_str();
+        *self.status.counters.watch_restarts.entry(reason).or_default() += 1;
+        match failure.class {
+            FailureClass::Resync => {
+                self.resync = Some("compacted");
+                self.failures = 0;
+                self.start_over(&failure.message);
+            }
+            FailureClass::Blocked if self.watch_all => {
+                self.watch_all = false;
+                self.start_over(&failure.message);
+            }
+            FailureClass::Blocked
+            | FailureClass::Retry
+            | FailureClass::Reauthenticate
+            | FailureClass::TooLarge
+            | FailureClass::Fatal => self.on_failure(Peer::Primary, failure),
+        }
+    }
+
+    pub(super) fn on_standby_changed(&mut self, batch: &Batch<StandbyRevision>) {
+        let scope = &self.scope;
+        let foreign = self.ledger.account(&self.own, batch, |key| scope.admits_standby(key));
+        self.status.counters.foreign_puts += foreign.puts;
+        self.status.counters.foreign_deletes += foreign.deletes;
+        self.status.standby_revision = self.status.standby_revision.max(batch.position);
+    }
+
+    pub(super) fn on_standby_watch_ended(&mut self, failure: &Failure) {
+        match failure.class {
+            FailureClass::Resync => {
+                self.skip_unseen = true;
+                self.start_over("the standby compacted changes that nobody had looked at");
+            }
+            FailureClass::Blocked
+            | FailureClass::Retry
+            | FailureClass::Reauthenticate
+            | FailureClass::TooLarge
+            | FailureClass::Fatal => self.on_failure(Peer::Standby, failure),
+        }
+    }
+
+    pub(super) fn pump_follow(&mut self) {
+        if self.in_flight.is_some() {
+            return;
+        }
+        let now = self.now;
+        let Phase::Following(following) = &mut self.phase else { return };
+        if following.torn.is_some() {
+            return self.commit_part();
+        }
+        let limits = &self.settings.txn;
+        if let Some(batch) = next_batch(&mut following.backlog, self.settings.coalesce, limits) {
+            following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
+            return self.commit_batch(batch);
+        }
+        let quiet = now.saturating_sub(following.committed_at);
+        let due = quiet >= self.settings.idle_checkpoint;
+        let entries_due = self.ledger.has_pending() && quiet >= LEDGER_WAITS;
+        let Some(checkpoint) = &self.checkpoint else { return };
+        if !checkpoint.is_whole() {
+            // Torn, and the rest of that revision has not come yet: only it can make it whole.
+            let record = entries_due.then(|| checkpoint.clone());
+            return self.commit_idle(record);
+        }
+        let kept = checkpoint.witnesses.first();
+        let unwitnessed = |newest: &Witness| kept.is_none_or(|w| newest.modified > w.modified);
+        let moved = following.seen > checkpoint.revision
+            || following.newest.as_ref().is_some_and(unwitnessed);
+        if (moved && due) || entries_due {
+            let revision = following.seen;
+            let mut record = Checkpoint { revision, ..checkpoint.clone() };
+            retain_in_scope(&self.scope, &mut record.witnesses);
+            if let Some(newest) = following.newest.take() {
+                note(&mut record.witnesses, newest);
+            }
+            self.commit_idle(Some(record));
+        }
+    }
+
+    /// Moves the checkpoint, or stores ledger entries with it as it is, without data.
+    fn commit_idle(&mut self, record: Option<Checkpoint>) {
+        if record.is_some() {
+            self.commit(Then::FollowApplied, Vec::new(), record);
+        }
+    }
+
+    fn commit_batch(&mut self, batch: Waiting) {
+        let Some(checkpoint) = &self.checkpoint else { return };
+        let mut witnesses = checkpoint.witnesses.clone();
+        retain_in_scope(&self.scope, &mut witnesses);
+        for change in &batch.changes {
+            witnesses.retain(|witness| witness.key != change.primary_key);
+            if is_newer(&witnesses, change.modified) {
+                note(&mut witnesses, Witness::from(change));
+            }
+        }
+        for change in &batch.changes {
+            if let Op::Put { key, .. } = &change.op {
+                self.ledger.adopt(&self.own, key);
+            }
+        }
+        let writes: Vec<Write> = batch.changes.into_iter().map(|change| change.op.into()).collect();
+        let bytes: usize = writes.iter().map(write_bytes).sum();
+        let revision = batch.revision;
+        if bytes > self.room(checkpoint) {
+            let torn = Torn { revision, writes: writes.into(), witnesses, marked: false };
+            if let Phase::Following(following) = &mut self.phase {
+                following.torn = Some(torn);
+            }
+            return self.commit_part();
+        }
+        let record = Checkpoint { revision, witnesses, phase: Stored::Whole, ..checkpoint.clone() };
+        self.commit(Then::FollowApplied, writes, Some(record));
+    }
+
+    /// How many bytes of writes fit into one request beside the guard and such a checkpoint.
+    pub(super) fn room(&self, record: &Checkpoint) -> usize {
+        self.request_bytes.saturating_sub(txn_bytes(&self.guarded(record)) + SLACK_BYTES)
+    }
+
+    /// A transaction that only moves the checkpoint: what every request carries at least.
+    fn guarded(&self, record: &Checkpoint) -> Txn {
+        let expect = Expect::ModifiedAt(StandbyRevision::new(i64::MAX));
+        let guard =
+            Guard(vec![(self.own.epoch.clone(), expect), (self.own.checkpoint.clone(), expect)]);
+        let value = record.encode();
+        let own = vec![Op::Put { key: self.own.checkpoint.clone(), value }];
+        Txn { guard, writes: Vec::new(), own }
+    }
+
+    /// Sends the next part of a revision that is too wide for one transaction.
+    ///
+    /// The checkpoint says torn until the last part is in: nobody takes the state in between for
+    /// one that the primary had. A single write that does not even fit beside the checkpoint goes
+    /// alone, under the epoch's guard, between two checkpoints.
+    fn commit_part(&mut self) {
+        let Some(checkpoint) = self.checkpoint.clone() else { return };
+        let room = self.room(&checkpoint);
+        let Phase::Following(following) = &mut self.phase else { return };
+        let Some(mut torn) = following.torn.take() else { return };
+        let alone = torn.writes.front().is_some_and(|write| write_bytes(write) > room);
+        let part = match (alone, torn.marked) {
+            (true, true) => torn.writes.pop_front().into_iter().collect(),
+            (true, false) => Vec::new(),
+            (false, _) => next_part(&mut torn.writes, room),
+        };
+        let last = torn.writes.is_empty() && !alone;
+        torn.marked = true;
+        let record = if last {
+            let (revision, witnesses) = (torn.revision, torn.witnesses);
+            Checkpoint { revision, witnesses, phase: Stored::Whole, ..checkpoint }
+        } else {
+            let phase = Stored::Torn { revision: torn.revision };
+            following.torn = Some(torn);
+            Checkpoint { phase, ..checkpoint }
+        };
+        if alone && !part.is_empty() {
+            self.commit_lean(Then::FollowApplied, part);
+        } else {
+            self.commit(Then::FollowApplied, part, Some(record));
+        }
+    }
+
+    /// Sends writes under the epoch's guard alone, without a checkpoint: for a value that fills
+    /// the request. An attempt that is delayed is fenced by the next epoch, which every start
+    /// over claims.
+    pub(super) fn commit_lean(&mut self, then: Then, writes: Vec<Write>) {
+        let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
+        let guard = Guard(vec![(self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified))]);
+        self.send(then, Txn { guard, writes, own: Vec::new() }, None);
+    }
+
+    /// Writes ledger entries and nothing else; the checkpoint stays as it is.
+    pub(super) fn commit_ledger(&mut self) {
+        let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
+        let guard = Guard(vec![
+            (self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified)),
+            (self.own.checkpoint.clone(), self.checkpoint_modified),
+        ]);
+        let own = self.ledger.take_ops(self.request_bytes / 2);
+        self.send(Then::Enrolled, Txn { guard, writes: Vec::new(), own }, None);
+    }
+
+    pub(super) fn on_follow_applied(&mut self) {
+        self.failures = 0;
+        let now = self.now;
+        if let Phase::Following(following) = &mut self.phase {
+            following.committed_at = now;
+        }
+        if let Some(level) = self.level() {
+            self.lag.reached(level);
+        }
+    }
+
+    /// The standby takes less than was thought: cut smaller, or say that it can't be done.
+    /// `true` if that is an answer.
+    pub(super) fn on_too_large(&mut self, failure: &Failure) -> bool {
+        let Some(flight) = &self.in_flight else { return false };
+        if let (Some(key), None) = (&flight.only, &flight.record) {
+            let reason = format!(
+                "{key} with its value is {} bytes, more than the standby takes in one guarded \
+                 request ({failure}): raise the standby's --max-request-bytes by 64 KiB or more",
+                flight.bytes
+            );
+            self.hold_until_mended(GuardKind::TooLarge, reason);
+            return true;
+        }
+        self.request_bytes = match flight.only {
+            // It has to go alone next time.
+            Some(_) => self.request_bytes.min(self.in_flight_bytes()),
+            None => (self.request_bytes / 2).max(4 << 10),
+        };
+        self.failures = 0;
+        self.start_over("the standby takes smaller requests than expected");
+        true
+    }
+
+    fn in_flight_bytes(&self) -> usize {
+        let bytes = self.in_flight.as_ref().map_or(0, |flight| flight.bytes);
+        usize::try_from(bytes).unwrap_or(usize::MAX / 2)
+    }
+}
+
+/// Drops the witness that is out of scope: whether its key has changed since is not kept track of,
+/// so it is good for the one checkpoint only that it was noted for.
+fn retain_in_scope(scope: &keyspace_filter::Scope, witnesses: &mut Vec<Witness>) {
+    witnesses.retain(|witness| scope.admits(witness.key.as_bytes()));
+}
+
+/// Filters and spells a revision's changes for the standby.
+fn place(
+    scope: &keyspace_filter::Scope,
+    group: Group<PrimaryRevision>,
+    counters: &mut crate::status::Counters,
+) -> Waiting {
+    let mut changes = Vec::with_capacity(group.changes.len());
+    for change in group.changes {
+        let Some(key) = scope.place(change.key()) else {
+            counters.filtered += 1;
+            continue;
+        };
+        let (primary_key, modified) = (change.key().clone(), change.modified());
+        let op = match change {
+            Change::Put(entry) => {
+                counters.puts_received += 1;
+                Op::Put { key, value: entry.value }
+            }
+            Change::Delete { .. } => {
+                counters.deletes_received += 1;
+                Op::Delete { key }
+            }
+        };
+        changes.push(Placed { op, primary_key, modified });
+    }
+    Waiting::new(group.revision, changes)
+}

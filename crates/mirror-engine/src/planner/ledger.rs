@@ -1,0 +1,316 @@
+//! Whose key is it? The ledger of keys that others made on the standby.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use etcd_mvcc::{Batch, Change, Entry, Key, Op, Revision, StandbyRevision, Value};
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::batch::op_bytes;
+use crate::own_keys::OwnKeys;
+use crate::record::Accounted;
+
+/// Entries that are known by heart, 16 bytes each. Beyond, every surplus key counts as foreign:
+/// nothing is deleted that might be somebody else's.
+const KNOWN_MAX: usize = 1_000_000;
+
+/// Entries that one transaction writes along with its data.
+const OPS_PER_TXN: usize = 200;
+
+/// Stretches of unseen history that are kept apart; beyond, they are joined.
+const GAPS_MAX: usize = 8;
+
+/// The keys that others made, as far as they are known, and up to where that is.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    known: BTreeSet<u64>,
+    overflowed: bool,
+    accounted: Accounted,
+    /// Entries to write or remove, and the revision that gave rise to each.
+    pending: VecDeque<(StandbyRevision, Op)>,
+}
+
+/// What somebody else did to keys in scope.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Foreign {
+    pub(crate) puts: u64,
+    pub(crate) deletes: u64,
+}
+
+impl Ledger {
+    /// Starts with what the checkpoint says, to be filled with [`Ledger::load`].
+    pub(crate) fn new(accounted: Accounted) -> Self {
+        Self { accounted, ..Self::default() }
+    }
+
+    /// Takes in a stored entry.
+    pub(crate) fn load(&mut self, key: &Key) {
+        if self.known.len() < KNOWN_MAX {
+            self.known.insert(xxh3_64(key.as_bytes()));
+        } else {
+            self.overflowed = true;
+        }
+    }
+
+    /// Tells whether this surplus key is somebody else's; where that can't be told, yes.
+    ///
+    /// It is ours if we made it, or if we were the last to write it.
+    pub(crate) fn is_foreign(&self, entry: &Entry<StandbyRevision>) -> bool {
+        let unsure = |revision| self.accounted.may_be_foreign(revision);
+        self.holds(&entry.key) || (unsure(entry.created) && unsure(entry.modified))
+    }
+
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        self.overflowed || self.known.contains(&xxh3_64(key.as_bytes()))
+    }
+
+    /// Enters a key that was found to be somebody else's. What is accounted for does not depend on
+    /// it: before the entry is written, it can be found again.
+    pub(crate) fn enter(&mut self, own: &OwnKeys, key: &Key) {
+        self.enter_seen(own, key, self.accounted.through.next());
+    }
+
+    /// Enters a key that somebody else was seen to make at `at`.
+    fn enter_seen(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
+        if !self.overflowed && self.holds(key) {
+            return;
+        }
+        self.load(key);
+        let value = Value::from(at.to_string().as_str());
+        self.pending.push_back((at, Op::Put { key: own.ledger(key), value }));
+    }
+
+    /// The mirror writes the key: from now on it is ours.
+    pub(crate) fn adopt(&mut self, own: &OwnKeys, key: &Key) {
+        if self.holds(key) {
+            self.known.remove(&xxh3_64(key.as_bytes()));
+            self.pending
+                .push_back((self.accounted.through.next(), Op::Delete { key: own.ledger(key) }));
+        }
+    }
+
+    /// A transaction of ours happened at `revision`.
+    pub(crate) fn wrote(&mut self, revision: StandbyRevision) {
+        if revision > self.accounted.through {
+            self.accounted.ours.push(revision);
+        }
+    }
+
+    /// Nobody can say any more who wrote between what is accounted for and `head`.
+    pub(crate) fn skip_to(&mut self, head: StandbyRevision) {
+        let first = self.accounted.through.next();
+        if head < first {
+            return;
+        }
+        self.accounted.gaps.push((first, head));
+        if self.accounted.gaps.len() > GAPS_MAX {
+            let last = self
+                .accounted
+                .gaps
+                .drain(..)
+                .fold((first, head), |a, b| (a.0.min(b.0), a.1.max(b.1)));
+            self.accounted.gaps.push(last);
+        }
+        self.accounted.through = head;
+        // Our own transactions within the gap stay known: they take keys out of it.
+    }
+
+    fn is_in_gap(&self, revision: StandbyRevision) -> bool {
+        self.accounted.gaps.iter().any(|(first, last)| (*first..=*last).contains(&revision))
+    }
+
+    /// Every key has been looked at: what is on both sides is ours, what is not is in the ledger
+    /// or gone. Who wrote in the gaps matters no more.
+    pub(crate) fn close_gaps(&mut self) {
+        self.accounted.gaps.clear();
+        self.forget_ours();
+    }
+
+    /// Forgets those of our transactions that need not be told apart from others' any more.
+    fn forget_ours(&mut self) {
+        let settled = self.settled();
+        let mut ours = std::mem::take(&mut self.accounted.ours);
+        ours.retain(|revision| *revision > settled || self.is_in_gap(*revision));
+        self.accounted.ours = ours;
+    }
+
+    /// Up to where everything is accounted for and every entry that came of it is on its way.
+    fn settled(&self) -> StandbyRevision {
+        let pending = self.pending.front().map(|(at, _)| at.previous());
+        pending.map_or(self.accounted.through, |at| at.min(self.accounted.through))
+    }
+
+    /// Takes in what happened on the standby; `admits` tells which keys are in scope.
+    pub(crate) fn account(
+        &mut self,
+        own: &OwnKeys,
+        batch: &Batch<StandbyRevision>,
+        admits: impl Fn(&[u8]) -> bool,
+    ) -> Foreign {
+        let mut foreign = Foreign::default();
+        for group in &batch.groups {
+            if self.is_ours(own, &group.changes, group.revision) {
+                continue;
+            }
+            for change in group.changes.iter().filter(|change| admits(change.key().as_bytes())) {
+                match change {
+                    Change::Put(entry) => {
+                        foreign.puts += 1;
+                        // Also a key of which nobody knows who made it: whoever writes it owns it.
+                        if entry.created == entry.modified || self.is_in_gap(entry.created) {
+                            self.enter_seen(own, &entry.key, entry.modified);
+                        }
+                    }
+                    Change::Delete { key, modified } => {
+                        foreign.deletes += 1;
+                        if !self.overflowed && self.holds(key) {
+                            self.known.remove(&xxh3_64(key.as_bytes()));
+                            self.pending
+                                .push_back((*modified, Op::Delete { key: own.ledger(key) }));
+                        }
+                    }
+                }
+            }
+        }
+        self.accounted.through = self.accounted.through.max(batch.position);
+        self.forget_ours();
+        foreign
+    }
+
+    /// Whatever we write moves the checkpoint or the epoch with it, or is remembered.
+    fn is_ours(
+        &self,
+        own: &OwnKeys,
+        changes: &[Change<StandbyRevision>],
+        revision: StandbyRevision,
+    ) -> bool {
+        self.accounted.ours.contains(&revision)
+            || changes
+                .iter()
+                .any(|change| *change.key() == own.checkpoint || *change.key() == own.epoch)
+    }
+
+    /// Tells whether entries wait to be written.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes entries to write along with the next transaction, as far as `room` bytes go.
+    pub(crate) fn take_ops(&mut self, room: usize) -> Vec<Op> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let mut keys = BTreeSet::new();
+        while taken.len() < OPS_PER_TXN
+            && let Some((_, op)) = self.pending.front()
+        {
+            // A transaction writes each key once; the rest waits for the next one.
+            bytes += op_bytes(op) + 1;
+            if bytes > room || !keys.insert(op.key().clone()) {
+                break;
+            }
+            taken.extend(self.pending.pop_front().map(|(_, op)| op));
+        }
+        taken
+    }
+
+    /// Up to where the ledger is complete once the entries taken are written.
+    pub(crate) fn accounted(&self) -> Accounted {
+        Accounted { through: self.settled(), ..self.accounted.clone() }
+    }
+
+    /// The next revision of the standby to look at.
+    pub(crate) fn next_revision(&self) -> StandbyRevision {
+        self.accounted.through.next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_mvcc::Group;
+
+    use super::*;
+
+    fn put(key: &Key, created: i64, modified: i64) -> Change<StandbyRevision> {
+        Change::Put(Entry {
+            key: key.clone(),
+            value: Value::default(),
+            created: StandbyRevision::new(created),
+            modified: StandbyRevision::new(modified),
+            version: 1,
+            lease: 0,
+        })
+    }
+
+    fn held(key: &Key, created: i64, modified: i64) -> Entry<StandbyRevision> {
+        match put(key, created, modified) {
+            Change::Put(entry) => entry,
+            Change::Delete { .. } => unreachable!("a put is a put"),
+        }
+    }
+
+    fn batch(revision: i64, changes: Vec<Change<StandbyRevision>>) -> Batch<StandbyRevision> {
+        let revision = StandbyRevision::new(revision);
+        Batch { groups: vec![Group { revision, changes }], position: revision }
+    }
+
+    #[test]
+    fn what_moves_the_checkpoint_is_ours_and_the_rest_is_foreign() {
+        let own = OwnKeys::new("m");
+        let (ours, theirs) = (Key::from("/a"), Key::from("/b"));
+        let mut ledger = Ledger::default();
+        ledger
+            .account(&own, &batch(5, vec![put(&own.checkpoint, 1, 5), put(&ours, 5, 5)]), |_| true);
+        let foreign = ledger.account(&own, &batch(6, vec![put(&theirs, 6, 6)]), |key| key == b"/b");
+        assert_eq!((foreign.puts, foreign.deletes), (1, 0));
+        assert!(!ledger.is_foreign(&held(&ours, 5, 5)));
+        assert!(ledger.is_foreign(&held(&theirs, 6, 6)));
+    }
+
+    #[test]
+    fn a_key_that_the_mirror_writes_becomes_ours() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/b");
+        let mut ledger = Ledger::default();
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        ledger.adopt(&own, &key);
+        assert!(!ledger.is_foreign(&held(&key, 6, 6)));
+        assert_eq!(ledger.take_ops(usize::MAX).len(), 1, "one entry a transaction for one key");
+        assert_eq!(ledger.take_ops(usize::MAX), vec![Op::Delete { key: own.ledger(&key) }]);
+    }
+
+    #[test]
+    fn in_a_gap_only_our_own_transactions_are_known() {
+        let mut ledger = Ledger::default();
+        ledger.wrote(StandbyRevision::new(3));
+        ledger.skip_to(StandbyRevision::new(9));
+        let key = Key::from("/a");
+        assert!(!ledger.is_foreign(&held(&key, 3, 3)));
+        assert!(ledger.is_foreign(&held(&key, 4, 4)));
+        assert!(!ledger.is_foreign(&held(&key, 0, 0)));
+        assert!(!ledger.is_foreign(&held(&key, 4, 3)), "we were the last to write it");
+        ledger.close_gaps();
+        assert!(!ledger.is_foreign(&held(&key, 4, 4)), "all keys have been looked at since");
+    }
+
+    #[test]
+    fn our_own_transactions_stay_known_while_an_older_entry_waits() {
+        let own = OwnKeys::new("m");
+        let mut ledger = Ledger::default();
+        ledger.account(&own, &batch(1, vec![put(&Key::from("/theirs"), 1, 1)]), |_| true);
+        ledger.wrote(StandbyRevision::new(2));
+        ledger.account(&own, &batch(2, vec![put(&own.checkpoint, 1, 2)]), |_| true);
+        let accounted = ledger.accounted();
+        assert_eq!(accounted.through, StandbyRevision::default());
+        assert!(!accounted.may_be_foreign(StandbyRevision::new(2)), "{accounted:?}");
+    }
+
+    #[test]
+    fn nothing_counts_as_accounted_before_its_entry_is_written() {
+        let own = OwnKeys::new("m");
+        let mut ledger = Ledger::default();
+        for revision in 1..=(OPS_PER_TXN as i64 + 5) {
+            let key = Key::from(format!("/{revision}"));
+            ledger.account(&own, &batch(revision, vec![put(&key, revision, revision)]), |_| true);
+        }
+        assert_eq!(ledger.take_ops(usize::MAX).len(), OPS_PER_TXN);
+        assert_eq!(ledger.accounted().through.get(), OPS_PER_TXN as i64);
+    }
+}

@@ -1,0 +1,385 @@
+//! The mirror's decisions: a state machine without I/O, clock or randomness.
+//!
+//! # Contract with the driver
+//!
+//! 1. After every [`Planner::handle`], take effects with [`Planner::poll_effect`] until there are
+//!    none, and begin them in that order.
+//! 2. Every effect but [`Effect::Forget`] and [`Effect::End`] is answered by the inputs that its
+//!    documentation names; reads may be answered in any order.
+//! 3. [`Effect::Forget`] abandons everything outstanding: no answer to an earlier effect may be
+//!    handed in after it. A transaction that was on its way may still happen; the planner
+//!    reckons with that.
+//! 4. At most one [`Effect::Commit`] is outstanding.
+//! 5. `now` is any clock that never goes back; only differences count.
+//! 6. While [`Planner::wants_changes`] says no, the primary's watch is not read on.
+//!
+//! Doubt has one cure: forget everything, read the standby's own keys back, prove the primary's
+//! history, claim a new epoch (which fences whatever is still on its way), and go on from what
+//! is stored. The path after a crash is the path after a lost reply.
+
+mod batch;
+mod comparison;
+mod copy;
+mod dialogue;
+mod flight;
+mod follow;
+mod held;
+mod lag;
+mod ledger;
+mod order;
+mod round;
+mod start;
+mod survey;
+mod witness;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use etcd_mvcc::{
+    Entry, Expect, Failure, FailureClass, Guard, Head, PrimaryRevision, Revision, StandbyRevision,
+};
+use keyspace_filter::Scope;
+
+use self::copy::Copying;
+pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
+use self::flight::{InFlight, Then};
+use self::follow::Following;
+use self::held::{Held, SurveyMemory};
+use self::lag::LagMeter;
+pub(crate) use self::ledger::Ledger;
+use self::start::Starting;
+pub use self::survey::PlanDigest;
+pub(crate) use self::survey::{Found, Survey};
+use crate::own_keys::OwnKeys;
+use crate::record::{Checkpoint, Control, Desired, Epoch};
+use crate::settings::Settings;
+use crate::status::{GuardKind, State, Status};
+
+/// The epoch that this process holds.
+#[derive(Clone, Copy, Debug)]
+struct HeldEpoch {
+    number: u64,
+    modified: StandbyRevision,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Starting(Starting),
+    Copying(Box<Copying>),
+    Following(Following),
+    Paused,
+    Blocked(Box<Held>),
+    /// For ever, unless only an order made it so.
+    Fenced {
+        by_order: bool,
+    },
+    Ended,
+}
+
+/// The mirror's decisions. See the [module](self) for what it asks of its driver.
+#[derive(Debug)]
+pub struct Planner {
+    settings: Settings,
+    scope: Scope,
+    own: OwnKeys,
+    now: Duration,
+    phase: Phase,
+    effects: VecDeque<Effect>,
+    /// What the epoch key must look like for a write to happen; as last seen.
+    epoch_seen: Option<Expect>,
+    epoch: Option<HeldEpoch>,
+    checkpoint: Option<Checkpoint>,
+    checkpoint_modified: Expect,
+    in_flight: Option<InFlight>,
+    ledger: Ledger,
+    control: Control,
+    lag: LagMeter,
+    status: Status,
+    /// Failures in a row, for the pause that grows.
+    failures: u32,
+    /// Why the next start must close the gap with a diff.
+    resync: Option<&'static str>,
+    /// Today's limit of a request, learned from refusals.
+    request_bytes: usize,
+    /// The role allows to watch every key: then each revision of the primary is seen to pass.
+    watch_all: bool,
+    /// What was found out about the guard that blocks, across rechecks.
+    survey_memory: Option<SurveyMemory>,
+    first_standing: bool,
+    /// The standby has compacted changes that were never looked at.
+    skip_unseen: bool,
+}
+
+impl Planner {
+    /// Makes the planner of a mirror.
+    #[must_use]
+    pub fn new(scope: Scope, settings: Settings) -> Self {
+        let request_bytes = settings.txn.request_bytes;
+        let own = OwnKeys::new(&settings.name);
+        Self {
+            own,
+            settings,
+            scope,
+            now: Duration::ZERO,
+            phase: Phase::Starting(Starting::Reading),
+            effects: VecDeque::from([Effect::ReadStanding]),
+            epoch_seen: None,
+            epoch: None,
+            checkpoint: None,
+            checkpoint_modified: Expect::Absent,
+            in_flight: None,
+            ledger: Ledger::default(),
+            control: Control::default(),
+            lag: LagMeter::default(),
+            status: Status::default(),
+            failures: 0,
+            resync: None,
+            request_bytes,
+            watch_all: true,
+            survey_memory: None,
+            first_standing: true,
+            skip_unseen: false,
+        }
+    }
+
+    /// Returns what to do next, if there is something to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Tells whether the primary's watch should be read on.
+    #[must_use]
+    pub fn wants_changes(&self) -> bool {
+        let Phase::Following(following) = &self.phase else { return true };
+        following.has_room(self.settings.backlog_bytes)
+    }
+
+    /// Returns the state of the mirror.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.status.state
+    }
+
+    /// Returns what the mirror says of itself.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let mut status = self.status.clone();
+        status.lag = self.lag.lag(self.now);
+        status.epoch = self.epoch.map_or(status.epoch, |epoch| epoch.number);
+        if let Some(checkpoint) = &self.checkpoint {
+            status.checkpoint = checkpoint.revision;
+            status.torn = !checkpoint.is_whole();
+        }
+        let level = self.level().unwrap_or(status.checkpoint);
+        status.lag_revisions = status.primary_revision.ahead_of(level);
+        status
+    }
+
+    /// Returns the guard under which the status may be stored: the epoch as last seen.
+    #[must_use]
+    pub fn status_guard(&self) -> Option<Guard> {
+        let expect =
+            self.epoch.map(|epoch| Expect::ModifiedAt(epoch.modified)).or(self.epoch_seen)?;
+        Some(Guard(vec![(self.own.epoch.clone(), expect)]))
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, now: Duration, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Standing(standing) => self.on_standing(*standing),
+            Input::StandingFailed(peer, failure) => self.on_failure(peer, &failure),
+            Input::Witnesses(answer) => self.on_witnesses(&answer),
+            Input::LedgerPage(page) => self.on_ledger_page(page),
+            Input::PrimaryPage(page) => self.on_primary_page(page),
+            Input::StandbyPage(page) => self.on_standby_page(page),
+            Input::Fetched(answer) => self.on_fetched(answer),
+            Input::Changed(batch) => self.on_changed(batch),
+            Input::WatchEnded(failure) => self.on_watch_ended(&failure),
+            Input::StandbyChanged(batch) => self.on_standby_changed(&batch),
+            Input::StandbyWatchEnded(failure) => self.on_standby_watch_ended(&failure),
+            Input::Committed(committed) => self.on_committed(&committed),
+            Input::Refused => self.on_refused(),
+            Input::CommitFailed(failure) => self.on_commit_failed(&failure),
+            Input::Waited => self.on_waited(),
+            Input::PrimaryHead { asked_at, head } => self.on_primary_head(asked_at, head),
+            Input::Orders { epoch, control } => self.on_orders(epoch.as_ref(), control.as_ref()),
+            Input::Tick => {}
+        }
+        self.pump();
+    }
+
+    /// Does whatever the phase can do by now.
+    fn pump(&mut self) {
+        match self.phase {
+            Phase::Copying(_) => self.pump_copy(),
+            Phase::Following(_) => self.pump_follow(),
+            Phase::Blocked(_) => self.pump_held(),
+            Phase::Starting(_) | Phase::Paused | Phase::Fenced { .. } | Phase::Ended => {}
+        }
+    }
+
+    /// A request came to nothing: count it, say it, and start over, or wait for help.
+    fn on_failure(&mut self, peer: Peer, failure: &Failure) {
+        let count = (peer.as_str(), failure.class.as_str());
+        *self.status.counters.errors.entry(count).or_default() += 1;
+        match failure.class {
+            FailureClass::Blocked => {
+                let alarm =
+                    failure.message.contains("space") || failure.message.contains("corrupt");
+                let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
+                self.block_until_mended(guard, peer, failure);
+            }
+            FailureClass::Retry
+            | FailureClass::Reauthenticate
+            | FailureClass::Resync
+            | FailureClass::TooLarge
+            | FailureClass::Fatal => self.start_over(&failure.message),
+        }
+    }
+
+    /// Forgets everything and starts again from what is stored, after a pause that grows.
+    fn start_over(&mut self, reason: &str) {
+        if matches!(self.phase, Phase::Fenced { .. } | Phase::Ended) {
+            return;
+        }
+        reason.clone_into(&mut self.status.reason);
+        let pause = match self.failures {
+            0 => Duration::ZERO,
+            n => Duration::from_millis(50 << n.min(7)).min(Duration::from_secs(5)),
+        };
+        self.failures = self.failures.saturating_add(1);
+        if !matches!(self.status.state, State::Blocked) {
+            self.status.state = State::Starting;
+        }
+        self.rest(pause);
+    }
+
+    fn rest(&mut self, pause: Duration) {
+        self.forget();
+        self.phase = Phase::Starting(Starting::Resting);
+        self.effects.push_back(Effect::Wait(pause));
+    }
+
+    fn forget(&mut self) {
+        self.effects.clear();
+        self.in_flight = None;
+        self.effects.push_back(Effect::Forget);
+    }
+
+    fn fence(&mut self, reason: String, by_order: bool) {
+        self.forget();
+        self.phase = Phase::Fenced { by_order };
+        self.status.state = State::Fenced;
+        self.status.reason = reason;
+        self.status.blocked = None;
+    }
+
+    fn pause(&mut self) {
+        self.forget();
+        self.phase = Phase::Paused;
+        self.status.state = State::Paused;
+        "told to stand still; `etcd-sync resume` goes on".clone_into(&mut self.status.reason);
+        self.status.blocked = None;
+    }
+
+    /// The primary revision up to which the standby is known to hold everything.
+    fn level(&self) -> Option<PrimaryRevision> {
+        let checkpoint = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.is_whole())?;
+        let quiet = self.in_flight.is_none();
+        let seen = match &self.phase {
+            Phase::Following(following) if quiet => following.level(),
+            Phase::Following(_)
+            | Phase::Starting(_)
+            | Phase::Copying(_)
+            | Phase::Paused
+            | Phase::Blocked(_)
+            | Phase::Fenced { .. }
+            | Phase::Ended => None,
+        };
+        seen.or(Some(checkpoint.revision))
+    }
+
+    fn on_primary_head(
+        &mut self,
+        asked_at: Duration,
+        head: Result<Head<PrimaryRevision>, Failure>,
+    ) {
+        let head = match head {
+            Ok(head) => head,
+            Err(failure) => {
+                let count = (Peer::Primary.as_str(), failure.class.as_str());
+                *self.status.counters.errors.entry(count).or_default() += 1;
+                return;
+            }
+        };
+        self.status.primary_revision = head.revision;
+        self.lag.polled(asked_at, head.revision);
+        let (Phase::Copying(_) | Phase::Following(_), Some(checkpoint)) =
+            (&self.phase, &self.checkpoint)
+        else {
+            return;
+        };
+        let moved_back = head.cluster != checkpoint.cluster || head.revision < checkpoint.revision;
+        let behind = head.revision.ahead_of(checkpoint.revision) > self.settings.catch_up_revisions;
+        if moved_back {
+            self.start_over("the primary is not where it was");
+        } else if behind && !self.wants_changes() {
+            self.resync = Some("behind");
+            self.start_over("too far behind to catch up by watching");
+        } else if let Some(level) = self.level() {
+            self.lag.reached(level);
+        }
+    }
+
+    fn on_orders(
+        &mut self,
+        epoch: Option<&Entry<StandbyRevision>>,
+        control: Option<&Entry<StandbyRevision>>,
+    ) {
+        if let Some(held) = self.epoch
+            && !matches!(self.phase, Phase::Starting(_) | Phase::Fenced { .. } | Phase::Ended)
+            && epoch.is_none_or(|entry| entry.modified != held.modified)
+        {
+            // Somebody else's, or gone: the start reads it and judges.
+            return self.start_over("the epoch has moved");
+        }
+        let Ok(control) = decode_control(control) else { return };
+        if control == self.control {
+            return;
+        }
+        let accept_changed = control.accept != self.control.accept;
+        self.control = control;
+        match (self.control.desired, &self.phase) {
+            (Desired::Promoted, Phase::Fenced { .. }) => {}
+            (Desired::Promoted, _) => self.fence("the standby was promoted".to_owned(), true),
+            (Desired::Pause, Phase::Paused | Phase::Fenced { by_order: false } | Phase::Ended) => {}
+            (Desired::Pause, _) => self.pause(),
+            (Desired::Run, Phase::Paused | Phase::Fenced { by_order: true }) => self.restart(),
+            (Desired::Run, Phase::Blocked(_)) if accept_changed => self.restart(),
+            (Desired::Run, _) => {}
+        }
+    }
+
+    fn restart(&mut self) {
+        self.failures = 0;
+        self.status.state = State::Starting;
+        self.phase = Phase::Starting(Starting::Resting);
+        self.start_over("");
+    }
+}
+
+fn decode_control(entry: Option<&Entry<StandbyRevision>>) -> Result<Control, crate::RecordError> {
+    entry.map_or_else(|| Ok(Control::default()), |entry| Control::decode(&entry.value))
+}
+
+fn decode_epoch(
+    entry: Option<&Entry<StandbyRevision>>,
+) -> Result<Option<Epoch>, crate::RecordError> {
+    entry.map(|entry| Epoch::decode(&entry.value)).transpose()
+}
+
+/// What a guard's key must look like, as an entry was seen.
+fn seen(entry: Option<&Entry<StandbyRevision>>) -> Expect {
+    entry.map_or(Expect::Absent, |entry| Expect::ModifiedAt(entry.modified))
+}

@@ -1,0 +1,367 @@
+//! The start, and every start over: read what is stored, prove the history, claim the epoch.
+
+use etcd_mvcc::{
+    ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, PrimaryRevision, Revision,
+    StandbyRevision, Txn, Walk,
+};
+use keyspace_filter::OWN_PREFIX;
+
+use super::copy::Copying;
+use super::ledger::Ledger;
+use super::witness::{Proof, judge};
+use super::{
+    Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
+    decode_epoch, seen,
+};
+use crate::record::{Accounted, Checkpoint, Desired, Epoch, Phase as Stored};
+use crate::status::{GuardKind, State};
+
+/// Where a start stands.
+#[derive(Debug)]
+pub(super) enum Starting {
+    /// Waiting for the pause to end.
+    Resting,
+    /// Waiting for [`Standing`].
+    Reading,
+    /// Reading the ledger, before anything is judged.
+    Ledger { standing: Box<Judged>, walk: Walk },
+    /// Waiting for the witnesses.
+    Proving { standing: Box<Judged>, pinned: bool },
+    /// Waiting for the epoch.
+    Claiming { standing: Box<Judged>, number: u64 },
+}
+
+/// The standing, read and understood.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) primary: Head<PrimaryRevision>,
+    pub(super) standby: Head<StandbyRevision>,
+    pub(super) epoch: Option<Epoch>,
+    pub(super) checkpoint_unreadable: Option<String>,
+    /// What is to be gone on from; `None` copies from scratch.
+    pub(super) checkpoint: Option<Checkpoint>,
+    /// The operator has accepted the plan, whatever the guards say.
+    pub(super) accepted: bool,
+}
+
+impl Planner {
+    pub(super) fn on_waited(&mut self) {
+        if matches!(self.phase, Phase::Starting(Starting::Resting) | Phase::Blocked(_)) {
+            self.forget();
+            self.phase = Phase::Starting(Starting::Reading);
+            self.effects.push_back(Effect::ReadStanding);
+        }
+    }
+
+    pub(super) fn on_standing(&mut self, standing: Standing) {
+        if !matches!(self.phase, Phase::Starting(Starting::Reading)) {
+            return;
+        }
+        let Standing { primary, standby, epoch, checkpoint, control } = standing;
+        self.status.primary_cluster = Some(primary.cluster);
+        self.status.standby_cluster = Some(standby.cluster);
+        self.status.primary_revision = primary.revision;
+        self.status.standby_revision = standby.revision;
+        if primary.cluster == standby.cluster {
+            return self.on_same_cluster(primary.cluster);
+        }
+        self.first_standing = false;
+        self.epoch_seen = Some(seen(epoch.as_ref()));
+        self.checkpoint_modified = seen(checkpoint.as_ref());
+        match decode_control(control.as_ref()) {
+            Ok(control) => self.control = control,
+            Err(error) => {
+                return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
+            }
+        }
+        match self.control.desired {
+            Desired::Promoted => return self.fence("the standby was promoted".to_owned(), true),
+            Desired::Pause => return self.pause(),
+            Desired::Run => {}
+        }
+        let stored = match decode_epoch(epoch.as_ref()) {
+            Ok(stored) => stored,
+            Err(error) => {
+                return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
+            }
+        };
+        if let (Some(stored), Some(entry)) = (&stored, &epoch) {
+            if stored.owner == self.settings.owner {
+                // Ours, also if nobody told us so at the time.
+                self.epoch = Some(HeldEpoch { number: stored.number, modified: entry.modified });
+            } else if self.epoch.is_some() {
+                let reason = format!("epoch {} was taken by {}", stored.number, stored.owner);
+                return self.fence(reason, false);
+            }
+        }
+        let (checkpoint, unreadable) =
+            match checkpoint.map(|entry| (Checkpoint::decode(&entry.value), entry)) {
+                None => (None, None),
+                Some((Ok(mut checkpoint), entry)) => {
+                    // The transaction that wrote it is ours too.
+                    checkpoint.accounted.ours.push(entry.modified);
+                    (Some(checkpoint), None)
+                }
+                Some((Err(error), _)) => (None, Some(error.to_string())),
+            };
+        let judged = Judged {
+            primary,
+            standby,
+            epoch: stored,
+            checkpoint_unreadable: unreadable,
+            checkpoint,
+            accepted: false,
+        };
+        self.read_ledger(Box::new(judged));
+    }
+
+    fn on_same_cluster(&mut self, cluster: ClusterId) {
+        let reason = format!(
+            "both ends are the same cluster ({cluster}): point --primary-endpoints and \
+             --standby-endpoints at two different etcds"
+        );
+        if self.first_standing {
+            self.forget();
+            self.phase = Phase::Ended;
+            self.effects.push_back(Effect::End(Ended::SameCluster(reason)));
+        } else {
+            self.hold_until_mended(GuardKind::SameCluster, reason);
+        }
+    }
+
+    fn read_ledger(&mut self, standing: Box<Judged>) {
+        let accounted = standing.checkpoint.as_ref().map(|checkpoint| checkpoint.accounted.clone());
+        // Without a checkpoint nothing on the standby is ours, and enrolment will say so.
+        let accounted = accounted.unwrap_or_else(|| Accounted {
+            through: standing.standby.revision,
+            ..Accounted::default()
+        });
+        self.ledger = Ledger::new(accounted);
+        if std::mem::take(&mut self.skip_unseen) {
+            self.ledger.skip_to(standing.standby.revision);
+        }
+        let walk = Walk::new(&[self.own.ledger_range()], self.settings.walk, true);
+        self.ask_ledger(standing, walk);
+    }
+
+    fn ask_ledger(&mut self, standing: Box<Judged>, walk: Walk) {
+        if let Some(request) = walk.request(None) {
+            self.effects.push_back(Effect::ReadLedger(request));
+            self.phase = Phase::Starting(Starting::Ledger { standing, walk });
+        } else {
+            self.judge(standing);
+        }
+    }
+
+    pub(super) fn on_ledger_page(&mut self, page: Result<Page<StandbyRevision>, Failure>) {
+        let page = match page {
+            Ok(page) => page,
+            Err(failure) => return self.on_failure(Peer::Standby, &failure),
+        };
+        let Phase::Starting(Starting::Ledger { standing, walk }) =
+            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
+        else {
+            return;
+        };
+        let mut walk = walk;
+        for entry in &page.entries {
+            if let Some(key) = self.own.ledgered(&entry.key) {
+                self.ledger.load(&key);
+            }
+        }
+        if let Some(request) = walk.request::<StandbyRevision>(None) {
+            walk.advance(&request, &page);
+        }
+        self.ask_ledger(standing, walk);
+    }
+
+    /// May the mirror go on from this checkpoint? Everything that the standby alone can tell.
+    fn judge(&mut self, standing: Box<Judged>) {
+        if let Some(error) = standing.checkpoint_unreadable.clone() {
+            return self.hold(standing, GuardKind::CheckpointUnreadable, error);
+        }
+        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
+        if standing.epoch.is_none() {
+            let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
+            return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
+        }
+        if checkpoint.cluster != standing.primary.cluster {
+            let reason = format!(
+                "the primary is cluster {}; the checkpoint was taken from cluster {}",
+                standing.primary.cluster, checkpoint.cluster
+            );
+            return self.hold(standing, GuardKind::ClusterChanged, reason);
+        }
+        let proven_at = proven_at(checkpoint);
+        if standing.primary.revision < proven_at {
+            let reason = format!(
+                "the primary's history changed: its revision went back to {}, below the \
+                 checkpoint's {proven_at}",
+                standing.primary.revision
+            );
+            return self.hold(standing, GuardKind::HistoryChanged, reason);
+        }
+        self.prove(standing, true);
+    }
+
+    fn prove(&mut self, standing: Box<Judged>, pinned: bool) {
+        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
+        let pinned = pinned && checkpoint.is_whole();
+        let keys: Vec<_> = checkpoint.witnesses.iter().map(|witness| witness.key.clone()).collect();
+        if keys.is_empty() {
+            return self.judge_scope(standing);
+        }
+        let at = pinned.then_some(checkpoint.revision);
+        self.effects.push_back(Effect::ReadWitnesses { keys, at });
+        self.phase = Phase::Starting(Starting::Proving { standing, pinned });
+    }
+
+    pub(super) fn on_witnesses(
+        &mut self,
+        answer: &Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
+    ) {
+        let Phase::Starting(Starting::Proving { standing, pinned }) =
+            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
+        else {
+            return;
+        };
+        let witnesses = standing.checkpoint.as_ref().map_or(&[][..], |c| c.witnesses.as_slice());
+        match judge(witnesses, answer, pinned) {
+            Ok(Proof::Holds) => self.judge_scope(standing),
+            Ok(Proof::AskNow) => {
+                self.resync = Some("compacted");
+                self.prove(standing, false);
+            }
+            Ok(Proof::Broken(key)) => {
+                let reason = format!(
+                    "the primary's history changed: it does not show {key} as it was mirrored \
+                     (restored from an older copy?)"
+                );
+                self.hold(standing, GuardKind::HistoryChanged, reason);
+            }
+            Err(failure) => self.on_failure(Peer::Primary, &failure),
+        }
+    }
+
+    fn judge_scope(&mut self, standing: Box<Judged>) {
+        let hash = self.scope.hash().to_string();
+        match &standing.checkpoint {
+            Some(checkpoint) if checkpoint.scope != hash => {
+                let reason = format!(
+                    "the filter changed: the checkpoint was written under {}, today's is {hash}",
+                    checkpoint.scope
+                );
+                self.hold(standing, GuardKind::ScopeChanged, reason);
+            }
+            _ => self.claim(standing),
+        }
+    }
+
+    /// Takes the next epoch, in a transaction that does nothing else: from then on nothing that
+    /// an earlier epoch has sent can land.
+    ///
+    /// Until it is known to have happened no epoch is held: whoever has lost a race for one, to a
+    /// mirror that was writing, was not replaced and tries again.
+    pub(super) fn claim(&mut self, standing: Box<Judged>) {
+        let stored = standing.epoch.as_ref().map_or(0, |epoch| epoch.number);
+        let held = self.epoch.map_or(0, |epoch| epoch.number);
+        let number = stored.max(held) + 1;
+        let epoch = Epoch { number, owner: self.settings.owner.clone() };
+        let guard = Guard(vec![
+            (self.own.epoch.clone(), self.epoch_seen.unwrap_or(Expect::Absent)),
+            (self.own.checkpoint.clone(), self.checkpoint_modified),
+        ]);
+        let own = vec![Op::Put { key: self.own.epoch.clone(), value: epoch.encode() }];
+        self.in_flight = Some(InFlight {
+            then: Then::Claimed,
+            record: None,
+            puts: 0,
+            deletes: 0,
+            bytes: 0,
+            only: None,
+        });
+        self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
+        self.phase = Phase::Starting(Starting::Claiming { standing, number });
+    }
+
+    pub(super) fn on_claimed(&mut self, revision: StandbyRevision) {
+        let Phase::Starting(Starting::Claiming { standing, number }) =
+            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
+        else {
+            return;
+        };
+        self.epoch = Some(HeldEpoch { number, modified: revision });
+        self.epoch_seen = Some(Expect::ModifiedAt(revision));
+        self.status.blocked = None;
+        self.watch_standby();
+        self.decide(*standing);
+    }
+
+    /// From the checkpoint to the work: follow, or close the gap with a diff first.
+    fn decide(&mut self, standing: Judged) {
+        let cluster = standing.primary.cluster;
+        let asked = self.resync.take();
+        let Some(checkpoint) = standing.checkpoint else {
+            let fresh = self.blank(cluster);
+            self.checkpoint = Some(fresh.clone());
+            return match self.settings.start_at {
+                Some(revision) if asked.is_none() => {
+                    let revision = revision.previous();
+                    self.checkpoint = Some(Checkpoint { revision, ..fresh });
+                    self.follow();
+                }
+                _ => self.copy(Copying::enrol(self, cluster), "first_copy"),
+            };
+        };
+        self.checkpoint = Some(checkpoint.clone());
+        if standing.accepted {
+            let accounted = checkpoint.accounted.clone();
+            self.checkpoint = Some(Checkpoint { accounted, ..self.blank(cluster) });
+            return self.copy(Copying::accepted(self), "accepted");
+        }
+        match &checkpoint.phase {
+            Stored::Copying(position) => {
+                self.copy(Copying::resume(self, position), "resumed");
+            }
+            Stored::Whole | Stored::Torn { .. } => {
+                let behind = standing.primary.revision.ahead_of(checkpoint.revision);
+                let too_far = behind > self.settings.catch_up_revisions;
+                match asked.or(too_far.then_some("behind")) {
+                    Some(reason) => {
+                        let survey = Copying::survey(self, cluster, Some(checkpoint.revision));
+                        self.copy(survey, reason);
+                    }
+                    None => self.follow(),
+                }
+            }
+        }
+    }
+
+    fn blank(&self, cluster: ClusterId) -> Checkpoint {
+        Checkpoint { cluster, scope: self.scope.hash().to_string(), ..Checkpoint::default() }
+    }
+
+    fn copy(&mut self, copying: Copying, reason: &'static str) {
+        *self.status.counters.resyncs.entry(reason).or_default() += 1;
+        self.status.state = State::Copying;
+        reason.clone_into(&mut self.status.reason);
+        self.status.copy = crate::status::CopyProgress::default();
+        self.phase = Phase::Copying(Box::new(copying));
+    }
+
+    pub(super) fn watch_standby(&mut self) {
+        let hull = self.scope.standby_hull();
+        let own = KeyRange::prefix(OWN_PREFIX.as_bytes());
+        let range = KeyRange::hull([&hull, &own]).unwrap_or(own);
+        let from = self.ledger.next_revision();
+        self.effects.push_back(Effect::WatchStandby { range, from });
+    }
+}
+
+/// The newest revision of the primary that a checkpoint bears witness of.
+fn proven_at(checkpoint: &Checkpoint) -> PrimaryRevision {
+    match &checkpoint.phase {
+        Stored::Copying(position) => checkpoint.revision.max(position.base),
+        Stored::Whole | Stored::Torn { .. } => checkpoint.revision,
+    }
+}
