@@ -1,0 +1,96 @@
+//! Kubernetes-style health: named checks, each passed or failed for a reason.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crate::StatusReport;
+
+/// What readiness asks for beyond the state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Thresholds {
+    /// The most lag at which a following mirror counts as ready; `None` accepts any.
+    pub ready_lag_max: Option<Duration>,
+}
+
+/// One named check and why it failed, if it did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The check's name, as `?verbose` lists it.
+    pub name: &'static str,
+    /// Why it failed, on one line; `None` if it passed.
+    pub failure: Option<String>,
+}
+
+impl Check {
+    fn passed(name: &'static str) -> Self {
+        Self { name, failure: None }
+    }
+
+    fn failed(name: &'static str, why: impl Into<String>) -> Self {
+        Self { name, failure: Some(why.into()) }
+    }
+}
+
+/// Tells whether a restart could help: the process answers, and its mirror has not ended.
+///
+/// A peer that is away, a guard, or a lag never makes a mirror unhealthy: a restart mends none.
+#[must_use]
+pub fn liveness(mirror_runs: bool) -> Vec<Check> {
+    let mirror = if mirror_runs {
+        Check::passed("mirror")
+    } else {
+        Check::failed("mirror", "the mirror's task has ended")
+    };
+    vec![Check::passed("ping"), mirror]
+}
+
+/// Tells whether the mirror does its work: it follows within the lag allowed, or it stands by.
+#[must_use]
+pub fn readiness(report: &StatusReport, mirror_runs: bool, asked: Thresholds) -> Vec<Check> {
+    let mut checks = liveness(mirror_runs);
+    let following = report.state == "following";
+    checks.push(if following || report.state == "waiting" {
+        Check::passed("state")
+    } else {
+        let state = if report.state.is_empty() { "unknown" } else { &report.state };
+        Check::failed("state", format!("{state}: {}", report.reason))
+    });
+    if let Some(max) = asked.ready_lag_max.filter(|_| following) {
+        let max = max.as_secs_f64();
+        checks.push(match report.lag_seconds {
+            Some(lag) if lag <= max => Check::passed("lag"),
+            Some(lag) => {
+                Check::failed("lag", format!("{lag:.0} s behind, more than the {max:.0} s allowed"))
+            }
+            None => Check::failed("lag", "not known yet"),
+        });
+    }
+    checks
+}
+
+/// Writes the checks as the Kubernetes API server does, ending with the verdict on all.
+pub(crate) fn verbose(name: &str, checks: &[Check]) -> String {
+    let mut text = String::new();
+    for check in checks {
+        // Writing to a string can't fail.
+        let _ = match &check.failure {
+            None => writeln!(text, "[+]{} ok", check.name),
+            Some(why) => writeln!(text, "[-]{} failed: {}", check.name, one_line(why)),
+        };
+    }
+    let verdict =
+        if checks.iter().all(|check| check.failure.is_none()) { "passed" } else { "failed" };
+    let _ = writeln!(text, "{name} check {verdict}");
+    text
+}
+
+/// Returns `text` with control characters escaped, so that it stays on its line.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars()
+        .flat_map(|c| {
+            let escaped = c.is_control().then(|| c.escape_default());
+            let plain = escaped.is_none().then_some(c);
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect()
+}

@@ -1,0 +1,278 @@
+//! The status, as JSON: a contract that outlives versions of the software.
+
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+/// Every state that a mirror may be in, in the order of the documentation.
+pub const DOCUMENTED_STATES: [&str; 7] =
+    ["starting", "waiting", "copying", "following", "paused", "blocked", "fenced"];
+
+/// Every guard that may block a mirror.
+pub const DOCUMENTED_GUARDS: [&str; 9] = [
+    "same_cluster",
+    "cluster_changed",
+    "history_changed",
+    "too_many_deletes",
+    "scope_changed",
+    "standby_alarm",
+    "denied",
+    "too_large",
+    "checkpoint_unreadable",
+];
+
+/// What the reader of a status should conclude from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The mirror does what it should: it follows, or it stands by for the instance that does.
+    Ok,
+    /// Not there yet, and getting there without help.
+    InProgress,
+    /// It stands still until somebody acts; the next steps say how.
+    ActionNeeded,
+    /// Nobody knows. Never to be read as good news.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl Verdict {
+    /// The word for it in JSON and on the terminal.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::InProgress => "in-progress",
+            Self::ActionNeeded => "action-needed",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What a mirror says of itself. Unknown values are `null`, never zero.
+///
+/// Readers must ignore fields that they don't know; a field that is missing reads as unknown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReport {
+    /// What to conclude.
+    pub verdict: Verdict,
+    /// Why, on one line.
+    pub reason: String,
+    /// What to do about it, most urgent first; commands where there is one.
+    pub next_steps: Vec<String>,
+    /// The mirror's name.
+    pub mirror: String,
+    /// The version of the software that wrote this.
+    pub version: String,
+    /// One of [`DOCUMENTED_STATES`].
+    pub state: String,
+    /// The guard that stopped it, while one does.
+    pub blocked: Option<BlockedReport>,
+    /// This instance leads; `null` where that is not known.
+    pub leader: Option<bool>,
+    /// The fence number that it writes under.
+    pub epoch: Option<u64>,
+    /// The primary's cluster id, in hexadecimal as `etcdctl endpoint status` prints it.
+    pub primary_cluster_id: Option<String>,
+    /// The standby's cluster id, likewise.
+    pub standby_cluster_id: Option<String>,
+    /// The hash of the scope that is mirrored.
+    pub scope_hash: Option<String>,
+    /// The primary's newest revision, as of its last answer.
+    pub primary_revision: Option<i64>,
+    /// The revision up to which the primary has forgotten its history.
+    pub primary_compacted_revision: Option<i64>,
+    /// The primary revision up to which the standby equals the primary.
+    pub checkpoint_revision: Option<i64>,
+    /// The checkpoint lies inside a wide revision or a copy: the standby is not whole.
+    pub torn: bool,
+    /// The standby's newest revision that the mirror knows of.
+    pub standby_revision: Option<i64>,
+    /// `primary_revision` less `checkpoint_revision`.
+    pub lag_revisions: Option<u64>,
+    /// Seconds since the standby was last known to hold everything the primary had.
+    pub lag_seconds: Option<f64>,
+    /// Seconds since the primary last answered.
+    pub primary_contact_age_seconds: Option<f64>,
+    /// Seconds since the standby last answered.
+    pub standby_contact_age_seconds: Option<f64>,
+    /// When this was written: seconds since 1970, by the clock of the mirror's machine.
+    pub observed_at: Option<u64>,
+    /// The copy that is running, or the last one.
+    pub copy: CopyReport,
+    /// Counts since the process started.
+    pub counters: CountersReport,
+}
+
+/// The guard that stopped a mirror.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BlockedReport {
+    /// One of [`DOCUMENTED_GUARDS`].
+    pub guard: String,
+    /// What was found.
+    pub reason: String,
+    /// The command that releases it, or what must be mended first.
+    pub release: String,
+}
+
+/// How far a copy has come.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CopyReport {
+    /// Keys in scope on the primary; `null` until counted.
+    pub keys_total: Option<u64>,
+    /// Keys of the primary that were compared.
+    pub keys_read: u64,
+    /// Their size with values.
+    pub bytes_read: u64,
+    /// Keys that were written.
+    pub keys_written: u64,
+    /// Their size with values.
+    pub bytes_written: u64,
+    /// Keys that were deleted.
+    pub keys_deleted: u64,
+}
+
+/// A count under a label or two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Labelled {
+    /// `primary` or `standby`, where the count is of one side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub side: Option<String>,
+    /// The reason or class that is counted.
+    pub class: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Counts since the process started; each only grows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CountersReport {
+    /// Puts in scope that the watch delivered.
+    pub puts_received: u64,
+    /// Deletions in scope that the watch delivered.
+    pub deletes_received: u64,
+    /// Changes out of scope that the watch delivered.
+    pub filtered: u64,
+    /// Puts that were committed.
+    pub puts_applied: u64,
+    /// Deletions that were committed.
+    pub deletes_applied: u64,
+    /// Transactions that were committed.
+    pub txns: u64,
+    /// Seconds spent waiting for them.
+    pub txn_seconds: f64,
+    /// Transactions whose guard did not hold.
+    pub fenced_txns: u64,
+    /// Puts by others to keys in scope on the standby.
+    pub foreign_puts: u64,
+    /// Deletions by others of keys in scope on the standby.
+    pub foreign_deletes: u64,
+    /// How often the watch was opened again, by reason.
+    pub watch_restarts: Vec<Labelled>,
+    /// How often a comparison had to close a gap, by reason.
+    pub resyncs: Vec<Labelled>,
+    /// Failed requests, by side and class.
+    pub errors: Vec<Labelled>,
+}
+
+impl StatusReport {
+    /// Returns the report with verdict, reason and next steps drawn from the state.
+    ///
+    /// A reason that is already there is kept.
+    #[must_use]
+    pub fn judged(mut self) -> Self {
+        let (verdict, reason, step) = match self.state.as_str() {
+            "following" => (Verdict::Ok, "the standby follows the primary", None),
+            "waiting" => (Verdict::Ok, "another instance leads; this one stands by", None),
+            "starting" => (
+                Verdict::InProgress,
+                "connecting to both clusters and reading the checkpoint",
+                Some("if this lasts, look at the log: it names the endpoint and the cause"),
+            ),
+            "copying" => (
+                Verdict::InProgress,
+                "comparing and copying; the standby is not whole before this ends",
+                Some("wait until the state is `following` before you rely on the standby"),
+            ),
+            "paused" => (Verdict::ActionNeeded, "told to stand still", Some("etcd-sync resume")),
+            "blocked" => (
+                Verdict::ActionNeeded,
+                "a guard stopped the mirror; nothing was deleted or overwritten",
+                None,
+            ),
+            "fenced" => (
+                Verdict::ActionNeeded,
+                "a newer epoch took over; this instance never writes again",
+                Some(
+                    "make sure that the instance which took over is the one you want, and end this one",
+                ),
+            ),
+            _ => (Verdict::Unknown, "the mirror has not said how it is", None),
+        };
+        self.verdict = verdict;
+        self.next_steps = step.map(str::to_owned).into_iter().collect();
+        if let Some(blocked) = self.blocked.as_ref().filter(|_| self.state == "blocked") {
+            self.next_steps.push(blocked.release.clone());
+            if self.reason.is_empty() {
+                self.reason.clone_from(&blocked.reason);
+            }
+        }
+        if self.reason.is_empty() {
+            reason.clone_into(&mut self.reason);
+        }
+        self
+    }
+
+    /// Returns the report as it reads when `elapsed` has passed without further news.
+    ///
+    /// Ages and lag grow: what was not heard of since was not known to be whole since.
+    #[must_use]
+    pub fn aged(mut self, elapsed: Duration) -> Self {
+        for age in [
+            &mut self.lag_seconds,
+            &mut self.primary_contact_age_seconds,
+            &mut self.standby_contact_age_seconds,
+        ] {
+            *age = age.map(|seconds| round_to_ms(seconds + elapsed.as_secs_f64()));
+        }
+        self
+    }
+
+    /// Returns how far compaction on the primary is from overtaking the mirror, in revisions;
+    /// negative once it has.
+    #[must_use]
+    pub fn compaction_headroom(&self) -> Option<i64> {
+        Some(self.checkpoint_revision? - self.primary_compacted_revision?)
+    }
+}
+
+fn round_to_ms(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
+
+/// A report and the moment at which it was true.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    report: StatusReport,
+    taken: Instant,
+}
+
+impl Snapshot {
+    /// Notes that `report` was true at `taken`.
+    #[must_use]
+    pub fn new(report: StatusReport, taken: Instant) -> Self {
+        Self { report, taken }
+    }
+
+    /// Returns the report as it reads at `now`.
+    #[must_use]
+    pub fn at(&self, now: Instant) -> StatusReport {
+        self.report.clone().aged(now.saturating_duration_since(self.taken))
+    }
+}

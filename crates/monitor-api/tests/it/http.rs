@@ -1,0 +1,223 @@
+//! Real HTTP over loopback.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use monitor_api::{Limits, Snapshot, StatusReport, Thresholds, router, serve};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{blocked_report, full_report};
+
+struct Server {
+    at: SocketAddr,
+    publish: watch::Sender<Snapshot>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+async fn server(limits: Limits) -> Server {
+    let (publish, status) = watch::channel(Snapshot::new(full_report(), Instant::now()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = listener.local_addr().unwrap();
+    let stop = CancellationToken::new();
+    let routes = router(status, Thresholds::default());
+    let task = tokio::spawn(serve(listener, routes, limits, stop.clone()));
+    Server { at, publish, stop, task }
+}
+
+impl Server {
+    /// Sends these bytes and returns everything that comes back before the connection ends.
+    async fn exchange(&self, bytes: &str) -> String {
+        let mut stream = TcpStream::connect(self.at).await.unwrap();
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A reset after the answer is an end too.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+
+    async fn request(&self, method: &str, target: &str) -> String {
+        let head = "Host: x\r\nConnection: close\r\n\r\n";
+        self.exchange(&format!("{method} {target} HTTP/1.1\r\n{head}")).await
+    }
+
+    fn publish(&self, report: StatusReport) {
+        self.publish.send_replace(Snapshot::new(report, Instant::now()));
+    }
+}
+
+fn status(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or("no answer")
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+}
+
+#[tokio::test]
+async fn every_answer_forbids_sniffing_and_caching() {
+    let server = server(Limits::default()).await;
+    for target in ["/", "/livez", "/readyz", "/healthz", "/metrics", "/api/v1/status", "/nothing"] {
+        let answer = server.request("GET", target).await.to_ascii_lowercase();
+        assert!(answer.contains("x-content-type-options: nosniff"), "{target}: {answer}");
+        assert!(answer.contains("cache-control: no-store"), "{target}: {answer}");
+        assert!(answer.contains("content-security-policy: default-src 'none'"), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn health_is_told_as_kubernetes_tells_it() {
+    let server = server(Limits::default()).await;
+    assert_eq!(body(&server.request("GET", "/readyz").await), "ok");
+    let listed = server.request("GET", "/readyz?verbose").await;
+    assert_eq!(body(&listed), "[+]ping ok\n[+]mirror ok\n[+]state ok\nreadyz check passed\n");
+
+    server.publish(blocked_report());
+    let refused = server.request("GET", "/readyz").await;
+    assert_eq!(status(&refused), "503");
+    assert!(
+        body(&refused).contains(
+            "[-]state failed: blocked: a resync would delete 900 of 1000 keys\nreadyz check failed"
+        ),
+        "{refused}"
+    );
+    assert_eq!(status(&server.request("GET", "/livez").await), "200", "a restart does not help");
+}
+
+#[tokio::test]
+async fn liveness_ends_with_the_mirror() {
+    let Server { at, publish, stop, task } = server(Limits::default()).await;
+    drop(publish);
+    let (publish, _) = watch::channel(Snapshot::new(full_report(), Instant::now()));
+    let server = Server { at, publish, stop, task };
+    let answer = server.request("GET", "/livez").await;
+    assert_eq!(status(&answer), "503");
+    assert!(body(&answer).contains("[-]mirror failed: the mirror's task has ended"));
+    assert_eq!(status(&server.request("GET", "/api/v1/status").await), "200");
+}
+
+#[tokio::test]
+async fn the_status_is_json_and_follows_the_mirror() {
+    let server = server(Limits::default()).await;
+    let answer = server.request("GET", "/api/v1/status").await;
+    assert!(answer.contains("content-type: application/json"));
+    let report: StatusReport = serde_json::from_str(body(&answer)).unwrap();
+    assert_eq!(report.checkpoint_revision, Some(1_200));
+
+    server.publish(blocked_report());
+    let answer = server.request("GET", "/api/v1/status").await;
+    let report: StatusReport = serde_json::from_str(body(&answer)).unwrap();
+    assert_eq!(report.state, "blocked");
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_that_the_scraper_accepts() {
+    let server = server(Limits::default()).await;
+    let plain = server.request("GET", "/metrics").await;
+    assert!(plain.contains("content-type: text/plain; version=0.0.4"));
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                   Accept: application/openmetrics-text;version=1.0.0\r\n\r\n";
+    let open = server.exchange(request).await;
+    assert!(open.contains("content-type: application/openmetrics-text; version=1.0.0"));
+    assert!(open.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn nothing_but_reading_is_allowed() {
+    let server = server(Limits::default()).await;
+    for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW"] {
+        let answer = server.request(method, "/api/v1/status").await;
+        assert_eq!(status(&answer), "405", "{method}");
+        assert!(body(&answer).contains("\"verdict\":\"unknown\""), "{answer}");
+    }
+    let answer = server.request("HEAD", "/readyz").await;
+    assert_eq!((status(&answer), body(&answer)), ("200", ""));
+}
+
+#[tokio::test]
+async fn hostile_paths_stay_harmless() {
+    let server = server(Limits::default()).await;
+    let targets = [
+        "/<script>alert(1)</script>",
+        "/../../etc/passwd",
+        "/%0d%0aset-cookie:%20a=b",
+        "/api/v1/\"},{\"verdict\":\"ok",
+        "//evil.example/metrics",
+        "/metrics/",
+    ];
+    for target in targets {
+        let answer = server.request("GET", target).await;
+        assert!(["404", "400"].contains(&status(&answer)), "{target}: {answer}");
+        assert!(!answer.to_ascii_lowercase().contains("\r\nset-cookie"), "{answer}");
+        assert!(!answer.contains("text/html"), "{answer}");
+        if target.starts_with("/api/") && status(&answer) == "404" {
+            let json: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+            assert_eq!(json["verdict"], "unknown");
+        }
+    }
+    let long = server.request("GET", &format!("/{}", "a".repeat(4_000))).await;
+    assert!(body(&long).len() < 300, "a long path is cut short");
+}
+
+#[tokio::test]
+async fn a_header_that_is_too_large_is_refused() {
+    let server = server(Limits::default()).await;
+    let huge = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "a".repeat(32 << 10));
+    assert!(["431", "no answer"].contains(&status(&server.exchange(&huge).await)));
+    let many = "X: y\r\n".repeat(100);
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{many}\r\n");
+    assert!(["431", "no answer"].contains(&status(&server.exchange(&many).await)));
+}
+
+#[tokio::test]
+async fn a_client_that_dribbles_its_header_is_dropped() {
+    let limits = Limits { header_timeout: Duration::from_millis(200), ..Limits::default() };
+    let server = server(limits).await;
+    let started = Instant::now();
+    let answer = server.exchange("GET / HTTP/1.1\r\nHost:").await;
+    assert!(!answer.contains("200 OK"));
+    assert!(started.elapsed() >= Duration::from_millis(150), "dropped too early");
+    assert!(started.elapsed() < Duration::from_secs(4), "held for {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn idle_clients_beyond_the_limit_do_not_lock_the_others_out() {
+    let limits = Limits {
+        connections_max: 2,
+        header_timeout: Duration::from_millis(200),
+        ..Limits::default()
+    };
+    let server = server(limits).await;
+    let mut idle = Vec::new();
+    for _ in 0..6 {
+        idle.push(TcpStream::connect(server.at).await.unwrap());
+    }
+    assert_eq!(status(&server.request("GET", "/livez").await), "200");
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_lifetime_however_busy() {
+    let limits = Limits { connection_lifetime: Duration::from_millis(200), ..Limits::default() };
+    let server = server(limits).await;
+    let started = Instant::now();
+    server.exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(started.elapsed() < Duration::from_secs(4), "held for {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn a_stop_closes_idle_connections_and_the_listener() {
+    let server = server(Limits::default()).await;
+    let mut idle = TcpStream::connect(server.at).await.unwrap();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut first = [0; 12];
+    idle.read_exact(&mut first).await.unwrap();
+    server.stop.cancel();
+    let started = Instant::now();
+    server.task.await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2), "took {:?}", started.elapsed());
+    assert!(TcpStream::connect(server.at).await.is_err());
+}

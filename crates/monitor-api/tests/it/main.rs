@@ -1,0 +1,72 @@
+//! What clients of the HTTP surface may rely on.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
+
+mod contract;
+mod http;
+
+use monitor_api::{BlockedReport, CopyReport, CountersReport, Labelled, StatusReport};
+
+/// A report with every field set.
+fn full_report() -> StatusReport {
+    StatusReport {
+        mirror: "default".into(),
+        version: "0.1.0".into(),
+        state: "following".into(),
+        leader: Some(true),
+        epoch: Some(3),
+        primary_cluster_id: Some("cdf818194e3a8c32".into()),
+        standby_cluster_id: Some("8e9e05c52164694d".into()),
+        scope_hash: Some("5eed".into()),
+        primary_revision: Some(1_204),
+        primary_compacted_revision: Some(900),
+        checkpoint_revision: Some(1_200),
+        standby_revision: Some(771),
+        lag_revisions: Some(4),
+        lag_seconds: Some(0.25),
+        primary_contact_age_seconds: Some(0.2),
+        standby_contact_age_seconds: Some(0.1),
+        observed_at: Some(1_760_000_000),
+        copy: CopyReport {
+            keys_total: Some(10),
+            keys_read: 10,
+            bytes_read: 2_048,
+            keys_written: 9,
+            bytes_written: 2_000,
+            keys_deleted: 1,
+        },
+        counters: CountersReport {
+            puts_received: 40,
+            deletes_received: 2,
+            filtered: 7,
+            puts_applied: 39,
+            deletes_applied: 2,
+            txns: 20,
+            txn_seconds: 0.5,
+            fenced_txns: 0,
+            foreign_puts: 1,
+            foreign_deletes: 0,
+            watch_restarts: vec![counted(None, "lost", 2)],
+            resyncs: vec![counted(None, "compacted", 1)],
+            errors: vec![counted(Some("primary"), "retry", 5)],
+        },
+        ..StatusReport::default()
+    }
+    .judged()
+}
+
+fn blocked_report() -> StatusReport {
+    StatusReport {
+        state: "blocked".into(),
+        blocked: Some(BlockedReport {
+            guard: "too_many_deletes".into(),
+            reason: "a resync would delete 900 of 1000 keys".into(),
+            release: "etcd-sync resync --accept 5eed".into(),
+        }),
+        ..StatusReport::default()
+    }
+    .judged()
+}
+
+fn counted(side: Option<&str>, class: &str, count: u64) -> Labelled {
+    Labelled { side: side.map(str::to_owned), class: class.to_owned(), count }
+}
