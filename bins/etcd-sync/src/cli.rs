@@ -1,0 +1,186 @@
+//! The command line.
+
+mod flags;
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+pub(crate) use self::flags::{Common, RunFlags};
+use crate::config::Log;
+use crate::output::Format;
+
+/// Mirrors a primary Kubernetes cluster's etcd into a standby cluster's etcd.
+#[derive(Debug, Parser)]
+#[command(
+    name = "etcd-sync",
+    version,
+    max_term_width = 100,
+    propagate_version = false,
+    after_help = "Flags win over environment variables, those over the file of --config, that over \
+                  the defaults.\nThe variable of a flag is its name in capitals: \
+                  ETCD_SYNC_PRIMARY_ENDPOINTS.\nPasswords and keys come from files only.\n\n\
+                  Exit codes: 0 done, 1 the mirror is not healthy, 2 usage or configuration, \
+                  3 could not reach or decide, 4 refused by a safety guard, 130 interrupted."
+)]
+pub(crate) struct Cli {
+    /// How results are written
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Output",
+        env = "ETCD_SYNC_OUTPUT"
+    )]
+    pub(crate) output: Format,
+    #[command(flatten)]
+    pub(crate) log: Log,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Copy, follow, and keep following until told to stop
+    #[command(after_help = "Example:\n  \
+        etcd-sync run \\\n    \
+        --primary-endpoints https://10.0.0.1:2379,https://10.0.0.2:2379 \\\n    \
+        --primary-cacert p/ca.crt --primary-cert p/client.crt --primary-key p/client.key \\\n    \
+        --standby-endpoints https://127.0.0.1:2379 \\\n    \
+        --standby-cacert s/ca.crt --standby-cert s/client.crt --standby-key s/client.key\n\n\
+        Runs until SIGTERM or SIGINT, then exits with 0; with 4 if both sides are the same \
+        cluster.\nA cluster that is away is waited for.")]
+    Run {
+        #[command(flatten)]
+        common: Box<Common>,
+        #[command(flatten)]
+        flags: Box<RunFlags>,
+    },
+    /// Show what the mirror does and how far it is
+    #[command(after_help = "Example:\n  \
+        etcd-sync status --config etcd-sync.yaml\n\n\
+        Reads what the mirror left on the standby; the primary is not asked.\n\
+        Exits with 0 while the mirror follows,\n1 while it does not (starting, copying, paused, \
+        blocked, fenced),\n3 if the standby can't be reached or no mirror has said anything for \
+        half a minute.")]
+    Status(Box<Common>),
+    /// Tell the mirror to stand still, until `resume`
+    #[command(after_help = "Example:\n  \
+        etcd-sync pause --config etcd-sync.yaml\n\n\
+        The order is kept on the standby: it outlives restarts of the mirror.")]
+    Pause(Box<Common>),
+    /// Tell a paused mirror to go on
+    #[command(after_help = "Example:\n  etcd-sync resume --config etcd-sync.yaml")]
+    Resume(Box<Common>),
+    /// Allow the resync that a guard stopped
+    #[command(after_help = "Example:\n  \
+        etcd-sync resync --config etcd-sync.yaml --accept 6f1c…\n\n\
+        `etcd-sync status` names the digest of exactly what it would do. The mirror refuses if \
+        that has changed since.")]
+    Resync {
+        /// The digest of what is allowed
+        #[arg(long, value_name = "DIGEST")]
+        accept: String,
+        #[command(flatten)]
+        common: Box<Common>,
+    },
+    /// Show what a mirror would copy, change and delete, without writing anything
+    #[command(after_help = "Example:\n  etcd-sync plan --config etcd-sync.yaml\n\n\
+        Reads both sides in full. Exits with 0 whatever it finds, 4 if both sides are the same \
+        cluster.")]
+    Plan(Box<Common>),
+    /// Look at the configuration without using it
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Print a completion script for a shell
+    #[command(after_help = "Example:\n  source <(etcd-sync completion bash)")]
+    Completion {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    #[command(after_help = "Example:\n  etcd-sync version -o json")]
+    Version,
+}
+
+/// What to do with the configuration.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Tell whether `run` would accept these flags, variables and files
+    #[command(after_help = "Example:\n  etcd-sync config validate --config etcd-sync.yaml\n\n\
+        Reads certificates and rules; connects to nothing.")]
+    Validate {
+        #[command(flatten)]
+        common: Box<Common>,
+        #[command(flatten)]
+        flags: Box<RunFlags>,
+    },
+    /// Print the settings that count, defaults included, as a configuration file
+    #[command(after_help = "Example:\n  etcd-sync config show --config etcd-sync.yaml > full.yaml")]
+    Show {
+        #[command(flatten)]
+        common: Box<Common>,
+        #[command(flatten)]
+        flags: Box<RunFlags>,
+    },
+    /// Print the JSON Schema of the configuration file, for editors
+    #[command(after_help = "Example:\n  etcd-sync config schema > etcd-sync.schema.json")]
+    Schema,
+}
+
+/// Verbs that take every flag, so that a command line of `run` can be reused with another verb,
+/// but whose help shows only what matters to them.
+const ORDERS: [&str; 4] = ["status", "pause", "resume", "resync"];
+
+/// Returns the command line's grammar.
+pub(crate) fn grammar() -> clap::Command {
+    let grammar = ORDERS.into_iter().fold(Cli::command(), |grammar, verb| {
+        grammar.mut_subcommand(verb, |verb| {
+            verb.mut_args(|arg| {
+                let beside = matches!(arg.get_help_heading(), Some("Primary" | "Scope"));
+                if beside { arg.hide(true) } else { arg }
+            })
+        })
+    });
+    without_env(grammar)
+}
+
+/// One sentence says how variables are named; what they hold is nobody's business.
+fn without_env(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.hide_env(true).hide_env_values(true)).mut_subcommands(without_env)
+}
+
+/// Parses the process's arguments; the error is to be printed as it is.
+pub(crate) fn parse() -> Result<Cli, clap::Error> {
+    let mut grammar = grammar();
+    let matches = grammar.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut grammar))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        grammar().debug_assert();
+    }
+
+    #[test]
+    fn every_flag_has_an_environment_variable_of_its_name() {
+        let grammar = grammar();
+        let run = grammar.find_subcommand("run").unwrap();
+        for arg in
+            run.get_arguments().filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+        {
+            let long = arg.get_long().unwrap();
+            let variable = format!("ETCD_SYNC_{}", long.to_uppercase().replace('-', "_"));
+            assert_eq!(arg.get_env().and_then(|env| env.to_str()), Some(variable.as_str()));
+        }
+    }
+}

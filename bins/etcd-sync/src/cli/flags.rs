@@ -1,0 +1,156 @@
+//! Flags that several verbs share.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::config::{Apply, FileConfig, Guard, Listen, Log, Peer, Scope, Span};
+
+/// Connection and scope.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Common {
+    /// Configuration file (YAML); `etcd-sync config schema` describes it
+    #[arg(long, env = "ETCD_SYNC_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The mirror's name, where several share a standby [default: default]
+    #[arg(long, env = "ETCD_SYNC_MIRROR_NAME", value_name = "NAME")]
+    mirror_name: Option<String>,
+    #[command(flatten)]
+    primary: PrimaryFlags,
+    #[command(flatten)]
+    standby: StandbyFlags,
+    #[command(flatten)]
+    scope: Scope,
+    /// Start by watching at this revision of the primary, without a base copy
+    #[arg(
+        long,
+        env = "ETCD_SYNC_REV",
+        value_name = "N",
+        help_heading = "Scope",
+        allow_negative_numbers = true
+    )]
+    rev: Option<i64>,
+}
+
+/// How the mirror runs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunFlags {
+    /// Where health, metrics and status are served, read-only: ADDRESS:PORT, :PORT or off
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, env = "ETCD_SYNC_LISTEN", value_name = "ADDR")]
+    listen: Option<Listen>,
+    /// The lag up to which a following mirror counts as ready; without it, any
+    #[arg(long, env = "ETCD_SYNC_READY_MAX_LAG", value_name = "DURATION")]
+    ready_max_lag: Option<Span>,
+    /// How often both sides are compared, key by key [default: 5m]
+    #[arg(long, env = "ETCD_SYNC_CHECK_INTERVAL", value_name = "DURATION")]
+    check_interval: Option<Span>,
+    /// Log one line for each key that is applied, without its value
+    #[arg(
+        long,
+        env = "ETCD_SYNC_DETAIL_LOGS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    detail_logs: Option<bool>,
+    #[command(flatten)]
+    guard: Guard,
+    #[command(flatten)]
+    apply: Apply,
+}
+
+impl Common {
+    /// Returns the flags as a configuration that leaves everything else open.
+    pub(crate) fn settings(&self, run: Option<&RunFlags>, log: &Log) -> FileConfig {
+        let mut settings = FileConfig {
+            mirror_name: self.mirror_name.clone(),
+            primary: self.primary.clone().into(),
+            standby: self.standby.clone().into(),
+            scope: self.scope.clone(),
+            rev: self.rev,
+            log: log.clone(),
+            ..FileConfig::default()
+        };
+        if let Some(run) = run.cloned() {
+            settings.guard = run.guard;
+            settings.apply = run.apply;
+            settings.listen = run.listen;
+            settings.ready_max_lag = run.ready_max_lag;
+            settings.check_interval = run.check_interval;
+            settings.detail_logs = run.detail_logs;
+        }
+        settings
+    }
+}
+
+/// The same flags for either side.
+macro_rules! peer_flags {
+    ($flags:ident, $side:literal, $upper:literal, $heading:literal) => {
+        /// How to reach one side, and as whom.
+        #[derive(Clone, Debug, Args)]
+        #[command(next_help_heading = $heading)]
+        struct $flags {
+            /// The members' client URLs, separated by commas
+            #[arg(
+                                        id = concat!($side, "-endpoints"),
+                                        long = concat!($side, "-endpoints"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_ENDPOINTS"),
+                                        value_delimiter = ',',
+                                        value_name = "URL"
+                                    )]
+            endpoints: Option<Vec<String>>,
+            /// PEM file of the authority that signed the members' certificates
+            #[arg(
+                                        id = concat!($side, "-cacert"),
+                                        long = concat!($side, "-cacert"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_CACERT"),
+                                        value_name = "FILE"
+                                    )]
+            cacert: Option<PathBuf>,
+            /// PEM file of the client certificate
+            #[arg(
+                                        id = concat!($side, "-cert"),
+                                        long = concat!($side, "-cert"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_CERT"),
+                                        value_name = "FILE"
+                                    )]
+            cert: Option<PathBuf>,
+            /// PEM file of the client certificate's key
+            #[arg(
+                                        id = concat!($side, "-key"),
+                                        long = concat!($side, "-key"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_KEY"),
+                                        value_name = "FILE"
+                                    )]
+            key: Option<PathBuf>,
+            /// The etcd user to act as
+            #[arg(
+                                        id = concat!($side, "-user"),
+                                        long = concat!($side, "-user"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_USER"),
+                                        value_name = "NAME"
+                                    )]
+            user: Option<String>,
+            /// The file that holds the user's password
+            #[arg(
+                                        id = concat!($side, "-password-file"),
+                                        long = concat!($side, "-password-file"),
+                                        env = concat!("ETCD_SYNC_", $upper, "_PASSWORD_FILE"),
+                                        value_name = "FILE"
+                                    )]
+            password_file: Option<PathBuf>,
+        }
+
+        impl From<$flags> for Peer {
+            fn from(flags: $flags) -> Self {
+                let $flags { endpoints, cacert, cert, key, user, password_file } = flags;
+                Self { endpoints, cacert, cert, key, user, password_file }
+            }
+        }
+    };
+}
+
+peer_flags!(PrimaryFlags, "primary", "PRIMARY", "Primary");
+peer_flags!(StandbyFlags, "standby", "STANDBY", "Standby");

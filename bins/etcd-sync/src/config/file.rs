@@ -1,0 +1,199 @@
+//! The configuration file. Its groups are flags as well, so that both are described once: the
+//! comment on a field is its help, and its description in the schema.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use keyspace_filter::RuleSpec;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+
+/// Settings of etcd-sync. A field that is left out takes the default.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct FileConfig {
+    /// The mirror's name; its own keys lie under `/etcd-sync/<name>/` on the standby.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mirror_name: Option<String>,
+    /// The etcd that is read.
+    pub(crate) primary: Peer,
+    /// The etcd that is written.
+    pub(crate) standby: Peer,
+    /// Which keys are mirrored.
+    pub(crate) scope: Scope,
+    /// Start by watching at this revision of the primary, without a base copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rev: Option<i64>,
+    /// What stops the mirror until somebody agrees.
+    pub(crate) guard: Guard,
+    /// How changes are written.
+    pub(crate) apply: Apply,
+    /// Where health, metrics and status are served: `ADDRESS:PORT`, `:PORT` or `off`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) listen: Option<Listen>,
+    /// The lag up to which a following mirror counts as ready; without it, any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ready_max_lag: Option<Span>,
+    /// How often both sides are compared, key by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) check_interval: Option<Span>,
+    /// Log one line for each key that is applied, without its value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail_logs: Option<bool>,
+    /// What is logged, and how.
+    pub(crate) log: Log,
+}
+
+/// How to reach a cluster, and as whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Peer {
+    /// The members' client URLs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoints: Option<Vec<String>>,
+    /// PEM file of the authority that signed the members' certificates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cacert: Option<PathBuf>,
+    /// PEM file of the client certificate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cert: Option<PathBuf>,
+    /// PEM file of the client certificate's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<PathBuf>,
+    /// The etcd user to act as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) user: Option<String>,
+    /// The file that holds the user's password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// Which keys are mirrored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Scope")]
+pub(crate) struct Scope {
+    /// What the scope starts from: `/registry/` without what is a cluster's own, or every key
+    /// [default: kubernetes]
+    #[arg(long, env = "ETCD_SYNC_PRESET", value_enum, value_name = "PRESET")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) preset: Option<Preset>,
+    /// Mirror keys that begin with this; may be given several times
+    #[arg(long = "prefix", env = "ETCD_SYNC_PREFIX", value_name = "P")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) prefixes: Option<Vec<String>>,
+    /// Leave out keys that begin with this; may be given several times
+    #[arg(long = "exclude-prefix", env = "ETCD_SYNC_EXCLUDE_PREFIX", value_name = "P")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exclude_prefixes: Option<Vec<String>>,
+    /// Leave out this namespace and what is in it; may be given several times
+    #[arg(
+        long = "exclude-namespace",
+        env = "ETCD_SYNC_EXCLUDE_NAMESPACE",
+        value_name = "NS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) exclude_namespaces: Option<Vec<String>>,
+    /// Mirror this namespace although the preset leaves it out; may be given several times
+    #[arg(
+        long = "include-namespace",
+        env = "ETCD_SYNC_INCLUDE_NAMESPACE",
+        value_name = "NS",
+        value_delimiter = ','
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) include_namespaces: Option<Vec<String>>,
+    /// Ordered rules; the first that matches a key decides.
+    #[arg(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rules: Option<Vec<RuleSpec>>,
+    /// File of ordered rules (a YAML list); the first that matches a key decides
+    #[arg(long = "rules", env = "ETCD_SYNC_RULES", value_name = "FILE")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) rules_file: Option<PathBuf>,
+    /// The API servers' --etcd-prefix, if it is not the default [default: /registry]
+    #[arg(long, env = "ETCD_SYNC_ETCD_PREFIX", value_name = "P")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) etcd_prefix: Option<String>,
+    /// Write keys under this prefix instead of the one that was read; needs exactly one --prefix
+    #[arg(long, env = "ETCD_SYNC_DEST_PREFIX", value_name = "P")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) dest_prefix: Option<String>,
+    /// Write keys without the prefix that was read; needs exactly one --prefix
+    #[arg(
+        long,
+        env = "ETCD_SYNC_NO_DEST_PREFIX",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) no_dest_prefix: Option<bool>,
+}
+
+/// What stops the mirror until somebody agrees.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Guards")]
+pub(crate) struct Guard {
+    /// A resync that deletes more keys than this, and more than the percentage, must be accepted
+    /// [default: 500]
+    #[arg(long = "guard-max-deletes", env = "ETCD_SYNC_GUARD_MAX_DELETES", value_name = "KEYS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_deletes: Option<u64>,
+    /// The percentage of the standby's keys in scope that goes with it [default: 10]
+    #[arg(
+        long = "guard-max-deletes-percent",
+        env = "ETCD_SYNC_GUARD_MAX_DELETES_PERCENT",
+        value_name = "PERCENT",
+        value_parser = clap::value_parser!(u64).range(0..=100)
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_deletes_percent: Option<u64>,
+}
+
+/// How changes are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Writing")]
+pub(crate) struct Apply {
+    /// When several primary revisions may share one standby transaction [default: lagging]
+    #[arg(long, env = "ETCD_SYNC_COALESCE", value_enum, value_name = "WHEN")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) coalesce: Option<Coalesce>,
+    /// The standby's --max-request-bytes, if it is not etcd's default [default: 1572864]
+    #[arg(long, env = "ETCD_SYNC_MAX_REQUEST_BYTES", value_name = "BYTES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_request_bytes: Option<u64>,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Log {
+    /// How log lines are written [default: text]
+    #[arg(
+        long = "log-format",
+        env = "ETCD_SYNC_LOG_FORMAT",
+        value_enum,
+        global = true,
+        value_name = "FORMAT"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) format: Option<LogFormat>,
+    /// The least important lines that are logged [default: info]
+    #[arg(
+        long = "log-level",
+        env = "ETCD_SYNC_LOG_LEVEL",
+        value_enum,
+        global = true,
+        value_name = "LEVEL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) level: Option<LogLevel>,
+}

@@ -1,0 +1,250 @@
+//! Flags over file over defaults.
+
+use std::time::Duration;
+
+use super::file::{FileConfig, Guard, Log, Peer, Scope};
+use super::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::exit::Failure;
+
+/// The settings that count, with every default filled in.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    merged: FileConfig,
+}
+
+/// etcd's own `--max-request-bytes`.
+const MAX_REQUEST_BYTES: u64 = 3 << 19;
+/// Below this, not even a Kubernetes object of ordinary size fits.
+const MAX_REQUEST_BYTES_MIN: u64 = 64 << 10;
+const MIRROR_NAME_CHARS_MAX: usize = 63;
+
+macro_rules! prefer {
+    ($over:expr, $under:expr, { $($field:ident).+ $(, $($more:ident).+)* $(,)? }) => {
+        prefer!(@one $over, $under, $($field).+);
+        $(prefer!(@one $over, $under, $($more).+);)*
+    };
+    (@one $over:expr, $under:expr, $($field:ident).+) => {
+        $over.$($field).+ = $over.$($field).+.take().or($under.$($field).+.take());
+    };
+}
+
+/// Takes from `under` what `flags` leaves open.
+fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
+    if flags.scope.rules_file.is_some() {
+        under.scope.rules = None;
+    }
+    prefer!(flags, under, {
+        mirror_name, rev, listen, ready_max_lag, check_interval, detail_logs,
+        guard.max_deletes, guard.max_deletes_percent,
+        apply.coalesce, apply.max_request_bytes,
+        log.format, log.level,
+        scope.preset, scope.prefixes, scope.exclude_prefixes, scope.exclude_namespaces,
+        scope.include_namespaces, scope.rules, scope.rules_file, scope.dest_prefix, scope.no_dest_prefix,
+        scope.etcd_prefix,
+        primary.endpoints, primary.cacert, primary.cert, primary.key, primary.user,
+        primary.password_file,
+        standby.endpoints, standby.cacert, standby.cert, standby.key, standby.user,
+        standby.password_file,
+    });
+    flags
+}
+
+fn defaults() -> FileConfig {
+    let mut config = FileConfig {
+        mirror_name: Some("default".to_owned()),
+        listen: Some(Listen::At(([127, 0, 0, 1], 8080).into())),
+        check_interval: Some(Span(Duration::from_secs(300))),
+        detail_logs: Some(false),
+        log: Log { format: Some(LogFormat::Text), level: Some(LogLevel::Info) },
+        ..FileConfig::default()
+    };
+    config.scope.preset = Some(Preset::default());
+    config.guard.max_deletes = Some(500);
+    config.guard.max_deletes_percent = Some(10);
+    config.apply.coalesce = Some(Coalesce::default());
+    config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
+    config
+}
+
+impl Config {
+    /// Merges, and refuses what can't be meant.
+    pub(crate) fn new(flags: FileConfig, file: FileConfig) -> Result<Self, Failure> {
+        let config = Self { merged: over(over(flags, file), defaults()) };
+        config.check_name()?;
+        config.check_numbers()?;
+        config.check_rules()?;
+        Ok(config)
+    }
+
+    fn check_name(&self) -> Result<(), Failure> {
+        let name = self.name();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        let fits = (1..=MIRROR_NAME_CHARS_MAX).contains(&name.len());
+        if fits && name.chars().all(plain) && !name.starts_with('.') {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "--mirror-name: give 1 to 63 letters, digits, `-`, `_` or `.`, not starting with `.`",
+        ))
+    }
+
+    fn check_numbers(&self) -> Result<(), Failure> {
+        if self.merged.rev.is_some_and(|rev| rev < 1) {
+            return Err(Failure::usage("--rev: etcd counts revisions from 1 on"));
+        }
+        if self.merged.guard.max_deletes_percent.is_some_and(|percent| percent > 100) {
+            return Err(Failure::usage("guard.max_deletes_percent: give 0 to 100"));
+        }
+        if self.max_request_bytes() < MAX_REQUEST_BYTES_MIN {
+            return Err(Failure::usage("--max-request-bytes: give at least 65536 (64 KiB)"));
+        }
+        if self.check_interval() < Duration::from_secs(1) {
+            return Err(Failure::usage("--check-interval: give at least 1s"));
+        }
+        Ok(())
+    }
+
+    fn check_rules(&self) -> Result<(), Failure> {
+        // A file given by flag replaces a list in the configuration; two in one place are a slip.
+        if self.scope().rules.is_some() && self.scope().rules_file.is_some() {
+            return Err(Failure::usage("scope.rules and scope.rules_file: give one of them"));
+        }
+        Ok(())
+    }
+
+    /// Returns what `config show` prints: the file that would say the same.
+    pub(crate) fn as_file(&self) -> &FileConfig {
+        &self.merged
+    }
+
+    /// Returns the mirror's name.
+    pub(crate) fn name(&self) -> &str {
+        self.merged.mirror_name.as_deref().unwrap_or_default()
+    }
+
+    /// Returns how to reach the primary.
+    pub(crate) fn primary(&self) -> &Peer {
+        &self.merged.primary
+    }
+
+    /// Returns how to reach the standby.
+    pub(crate) fn standby(&self) -> &Peer {
+        &self.merged.standby
+    }
+
+    /// Returns which keys are mirrored.
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.merged.scope
+    }
+
+    /// Returns what is logged, and how.
+    pub(crate) fn log(&self) -> &Log {
+        &self.merged.log
+    }
+
+    /// Returns where HTTP is served.
+    pub(crate) fn listen(&self) -> Listen {
+        self.merged.listen.unwrap_or(Listen::Off)
+    }
+
+    /// Returns the standby's request limit.
+    pub(crate) fn max_request_bytes(&self) -> u64 {
+        self.merged.apply.max_request_bytes.unwrap_or(MAX_REQUEST_BYTES)
+    }
+
+    /// Returns when revisions may share a transaction.
+    pub(crate) fn coalesce(&self) -> Coalesce {
+        self.merged.apply.coalesce.unwrap_or_default()
+    }
+
+    /// Returns the limits on deletions: keys, and per cent of the scope.
+    pub(crate) fn max_deletes(&self) -> (u64, u64) {
+        let Guard { max_deletes, max_deletes_percent } = self.merged.guard;
+        (max_deletes.unwrap_or(500), max_deletes_percent.unwrap_or(10))
+    }
+
+    /// Returns the revision to start watching at, if one was given.
+    pub(crate) fn rev(&self) -> Option<i64> {
+        self.merged.rev
+    }
+
+    /// Tells whether each applied key gets a log line.
+    pub(crate) fn detail_logs(&self) -> bool {
+        self.merged.detail_logs == Some(true)
+    }
+
+    /// Returns the lag up to which a following mirror counts as ready.
+    pub(crate) fn ready_max_lag(&self) -> Option<Duration> {
+        self.merged.ready_max_lag.map(|span| span.0)
+    }
+
+    /// Returns how often both sides are compared.
+    pub(crate) fn check_interval(&self) -> Duration {
+        self.merged.check_interval.map_or(Duration::from_secs(300), |span| span.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> FileConfig {
+        FileConfig::parse(text).unwrap()
+    }
+
+    #[test]
+    fn flags_win_over_the_file_and_the_file_over_defaults() {
+        let flags = file("mirror_name: flag");
+        let under = file("mirror_name: file\nrev: 7\nscope: {prefixes: [/a]}");
+        let config = Config::new(flags, under).unwrap();
+        assert_eq!(config.name(), "flag");
+        assert_eq!(config.rev(), Some(7));
+        assert_eq!(config.scope().prefixes, Some(vec!["/a".to_owned()]));
+        assert_eq!(config.max_deletes(), (500, 10));
+    }
+
+    #[test]
+    fn every_field_of_the_file_survives_the_merge() {
+        let text = "\
+            mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\n\
+            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2}\n\
+            apply: {coalesce: never, max_request_bytes: 100000}\nlog: {format: json, level: warn}\n\
+            scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \
+            include_namespaces: [i], rules: [{action: local, name: x}], dest_prefix: d,\n  \
+            no_dest_prefix: false, etcd_prefix: /r}\n\
+            primary: {endpoints: [u], cacert: c, cert: d, key: k, user: r, password_file: p}\n\
+            standby: {endpoints: [u], cacert: c, cert: d, key: k, user: r, password_file: p}\n";
+        let all = serde_json::to_value(file(text)).unwrap();
+        for (flags, under) in [(text, ""), ("", text)] {
+            let config = Config::new(file(flags), file(under)).unwrap();
+            assert_eq!(serde_json::to_value(config.as_file()).unwrap(), all);
+        }
+    }
+
+    #[test]
+    fn what_is_shown_reads_back_as_the_same() {
+        let shown = Config::new(FileConfig::default(), FileConfig::default()).unwrap();
+        let text = serde_saphyr::to_string(shown.as_file()).unwrap();
+        let again = Config::new(FileConfig::default(), file(&text)).unwrap();
+        assert_eq!(
+            serde_json::to_value(again.as_file()).unwrap(),
+            serde_json::to_value(shown.as_file()).unwrap()
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused() {
+        for text in [
+            "mirror_name: ''",
+            "mirror_name: a/b",
+            "mirror_name: ..",
+            "rev: 0",
+            "guard: {max_deletes_percent: 101}",
+            "apply: {max_request_bytes: 1}",
+            "check_interval: 1ms",
+            "scope: {rules: [], rules_file: x}",
+        ] {
+            assert!(Config::new(FileConfig::default(), file(text)).is_err(), "{text}");
+        }
+    }
+}

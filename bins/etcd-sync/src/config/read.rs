@@ -1,0 +1,141 @@
+//! Reads YAML, and says on one line which field is wrong.
+
+use std::path::Path;
+
+use keyspace_filter::RuleSpec;
+use serde_json::{Map, Value};
+
+use super::file::FileConfig;
+use super::unknown;
+use crate::exit::Failure;
+
+/// A configuration larger than this is not one.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+impl FileConfig {
+    /// Reads a file.
+    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        let text = text_of("--config", file)?;
+        Self::parse(&text)
+            .map_err(|why| Failure::usage(format!("--config: {}: {why}", file.display())))
+    }
+
+    /// Parses YAML. The error names the field, or line and column, on one line.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        // An empty document, or one of comments only, says: all defaults.
+        if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
+            return Ok(Self::default());
+        }
+        let value: Value = yaml(text)?;
+        unknown::refuse(&value, &Self::schema())?;
+        yaml(text).map_err(|why| match culprit(&value) {
+            Some(field) => format!("{field}: {why}"),
+            None => why,
+        })
+    }
+
+    /// Returns the JSON Schema of the file.
+    pub(crate) fn schema() -> Value {
+        schemars::schema_for!(Self).to_value()
+    }
+}
+
+/// Reads a file of ordered rules.
+pub(crate) fn rules(file: &Path) -> Result<Vec<RuleSpec>, Failure> {
+    yaml(&text_of("--rules", file)?)
+        .map_err(|why| Failure::usage(format!("--rules: {}: {why}", file.display())))
+}
+
+fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
+    let unreadable =
+        |why: String| Failure::usage(format!("{flag}: can't read {} ({why})", file.display()));
+    let size = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
+    if size > FILE_BYTES_MAX {
+        return Err(unreadable("larger than 1 MiB".to_owned()));
+    }
+    std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))
+}
+
+/// The one call into the YAML parser.
+fn yaml<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    let options = serde_saphyr::options! { with_snippet: false };
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // The parser's advice is for programmers.
+        let text = error.to_string();
+        text.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
+    })
+}
+
+/// The parser tells a wrong value's line, not its field: the field is the one that is wrong alone.
+fn culprit(value: &Value) -> Option<String> {
+    let wrong_alone = |fields: Map<String, Value>| {
+        serde_json::from_value::<FileConfig>(Value::Object(fields)).is_err()
+    };
+    let single = |name: &str, value: &Value| Map::from_iter([(name.to_owned(), value.clone())]);
+    let (name, group) =
+        value.as_object()?.iter().find(|(name, value)| wrong_alone(single(name, value)))?;
+    let inner = group
+        .as_object()
+        .into_iter()
+        .flatten()
+        .find(|(inner, value)| wrong_alone(single(name, &Value::Object(single(inner, value)))));
+    Some(match inner {
+        Some((inner, _)) => format!("{name}.{inner}"),
+        None => name.clone(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complaint(text: &str) -> String {
+        FileConfig::parse(text).unwrap_err()
+    }
+
+    #[test]
+    fn a_wrong_value_is_told_with_its_field_and_place() {
+        let told = complaint("standby:\n  endpoints: 3\n");
+        assert!(told.starts_with("standby.endpoints: "), "{told}");
+        assert!(told.contains("line 2"), "{told}");
+        assert!(complaint("listen: nowhere").starts_with("listen: `nowhere` is not an address"));
+        assert!(complaint("check_interval: 5").starts_with("check_interval: "));
+        assert!(complaint("log: {level: loud}").starts_with("log.level: "));
+    }
+
+    #[test]
+    fn an_unknown_field_is_told_with_its_path_and_the_nearest_name() {
+        for (text, told) in [
+            ("mirorname: a", "unknown field `mirorname` (did you mean `mirror_name`?)"),
+            (
+                "primary: {endpoint: [a]}",
+                "unknown field `primary.endpoint` (did you mean `endpoints`?)",
+            ),
+            (
+                "scope: {rules: [{action: local, ressource: pods}]}",
+                "unknown field `scope.rules[0].ressource` (did you mean `resource`?)",
+            ),
+        ] {
+            assert_eq!(complaint(text), told);
+        }
+        assert!(
+            complaint("guard: {weather: 1}")
+                .ends_with("(known here: max_deletes, max_deletes_percent)")
+        );
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused_on_one_line() {
+        for text in ["[", "3", "- a", "a: b: c", "rev: 1\nrev: 2", "\u{0}", "&a [*a]"] {
+            let told = complaint(text);
+            assert!(!told.contains('\n'), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_empty_file_says_all_defaults() {
+        for text in ["", "\n", "# nothing\n", "---\n{}\n"] {
+            assert!(FileConfig::parse(text).unwrap().mirror_name.is_none());
+        }
+    }
+}

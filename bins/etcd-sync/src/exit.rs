@@ -1,0 +1,54 @@
+//! Exit codes, and failures that know theirs.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How the process ends. The numbers are a contract with scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Done, or healthy.
+    Done = 0,
+    /// The mirror is not as it should be.
+    Differs = 1,
+    /// The command line or the configuration is wrong.
+    Usage = 2,
+    /// A cluster could not be reached, or nothing could be concluded.
+    Undecided = 3,
+    /// A safety guard refused.
+    Refused = 4,
+    /// Interrupted by the user before it was done.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command failed: one line for people, one number for scripts.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// The number.
+    pub(crate) exit: Exit,
+    /// What is wrong and what mends it.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    /// The command line or the configuration is wrong.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Usage, message: message.to_string() }
+    }
+
+    /// A cluster could not be reached, or nothing could be concluded.
+    pub(crate) fn undecided(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Undecided, message: message.to_string() }
+    }
+
+    /// A safety guard refused.
+    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Refused, message: message.to_string() }
+    }
+}

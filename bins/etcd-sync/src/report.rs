@@ -1,0 +1,169 @@
+//! From the engine's status to the JSON contract.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use etcd_mvcc::Revision;
+use mirror_engine::{State, Status};
+use monitor_api::{BlockedReport, CopyReport, CountersReport, Labelled, StatusReport};
+
+/// What a report says besides the engine's status.
+#[derive(Clone, Debug)]
+pub(crate) struct Reporter {
+    /// The mirror's name.
+    pub(crate) mirror: String,
+    /// The hash of the scope.
+    pub(crate) scope_hash: String,
+}
+
+impl Reporter {
+    /// Puts a status into the words of the contract.
+    pub(crate) fn report(&self, status: &Status) -> StatusReport {
+        StatusReport {
+            mirror: self.mirror.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            state: status.state.as_str().to_owned(),
+            reason: status.reason.clone(),
+            blocked: status.blocked.as_ref().map(|blocked| BlockedReport {
+                guard: blocked.guard.as_str().to_owned(),
+                reason: blocked.reason.clone(),
+                release: blocked.release.clone(),
+            }),
+            leader: leads(status.state),
+            epoch: (status.epoch > 0).then_some(status.epoch),
+            primary_cluster_id: status.primary_cluster.map(|id| id.to_string()),
+            standby_cluster_id: status.standby_cluster.map(|id| id.to_string()),
+            scope_hash: Some(self.scope_hash.clone()),
+            primary_revision: known(status.primary_revision),
+            primary_compacted_revision: status.primary_compacted.map(Revision::get),
+            checkpoint_revision: known(status.checkpoint),
+            torn: status.torn,
+            standby_revision: known(status.standby_revision),
+            lag_revisions: known(status.checkpoint).map(|_| status.lag_revisions),
+            lag_seconds: status.lag.map(seconds),
+            primary_contact_age_seconds: status.primary_contact_age.map(seconds),
+            standby_contact_age_seconds: status.standby_contact_age.map(seconds),
+            observed_at: Some(now()),
+            copy: copy(status),
+            counters: counters(status),
+            ..StatusReport::default()
+        }
+        .judged()
+    }
+}
+
+/// Returns the seconds since 1970.
+pub(crate) fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Whoever writes leads; whoever waits or is fenced does not; else it is not known.
+fn leads(state: State) -> Option<bool> {
+    match state {
+        State::Copying | State::Following => Some(true),
+        State::Waiting | State::Fenced => Some(false),
+        State::Starting | State::Paused | State::Blocked => None,
+    }
+}
+
+/// etcd counts from 1; the engine says 0 before it knows.
+fn known(revision: impl Revision) -> Option<i64> {
+    (revision.get() > 0).then(|| revision.get())
+}
+
+/// To the millisecond: more is noise.
+fn seconds(age: Duration) -> f64 {
+    (age.as_secs_f64() * 1000.0).round() / 1000.0
+}
+
+fn copy(status: &Status) -> CopyReport {
+    let copy = &status.copy;
+    CopyReport {
+        keys_total: (copy.keys_total > 0).then_some(copy.keys_total),
+        keys_read: copy.keys_read,
+        bytes_read: copy.bytes_read,
+        keys_written: copy.keys_written,
+        bytes_written: copy.bytes_written,
+        keys_deleted: copy.keys_deleted,
+    }
+}
+
+fn counters(status: &Status) -> CountersReport {
+    let counters = &status.counters;
+    let plain = |(class, count): (&&'static str, &u64)| Labelled {
+        side: None,
+        class: (*class).to_owned(),
+        count: *count,
+    };
+    CountersReport {
+        puts_received: counters.puts_received,
+        deletes_received: counters.deletes_received,
+        filtered: counters.filtered,
+        puts_applied: counters.puts_applied,
+        deletes_applied: counters.deletes_applied,
+        txns: counters.txns,
+        txn_seconds: seconds(counters.txn_time),
+        fenced_txns: counters.fenced_txns,
+        foreign_puts: counters.foreign_puts,
+        foreign_deletes: counters.foreign_deletes,
+        watch_restarts: counters.watch_restarts.iter().map(plain).collect(),
+        resyncs: counters.resyncs.iter().map(plain).collect(),
+        errors: counters
+            .errors
+            .iter()
+            .map(|((side, class), count)| Labelled {
+                side: Some((*side).to_owned()),
+                class: (*class).to_owned(),
+                count: *count,
+            })
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mirror_engine::{Blocked, GuardKind};
+    use monitor_api::{DOCUMENTED_GUARDS, DOCUMENTED_STATES, Verdict};
+
+    use super::*;
+
+    fn reporter() -> Reporter {
+        Reporter { mirror: "default".into(), scope_hash: "5eed".into() }
+    }
+
+    #[test]
+    fn the_documented_states_and_guards_are_the_engines() {
+        assert_eq!(State::ALL.map(State::as_str), DOCUMENTED_STATES);
+        assert_eq!(GuardKind::ALL.map(GuardKind::as_str), DOCUMENTED_GUARDS);
+    }
+
+    #[test]
+    fn every_state_leads_to_a_verdict() {
+        for state in State::ALL {
+            let report = reporter().report(&Status { state, ..Status::default() });
+            assert_ne!(report.verdict, Verdict::Unknown, "{state}");
+            assert!(!report.reason.is_empty(), "{state}");
+        }
+    }
+
+    #[test]
+    fn what_the_engine_does_not_know_yet_is_null() {
+        let report = reporter().report(&Status::default());
+        assert_eq!(report.checkpoint_revision, None);
+        assert_eq!(report.lag_revisions, None);
+        assert_eq!(report.lag_seconds, None);
+        assert_eq!(report.epoch, None);
+    }
+
+    #[test]
+    fn a_blocked_status_carries_its_release() {
+        let blocked = Blocked {
+            guard: GuardKind::TooManyDeletes,
+            reason: "too many".into(),
+            release: "etcd-sync resync --accept 5eed".into(),
+        };
+        let status = Status { state: State::Blocked, blocked: Some(blocked), ..Status::default() };
+        let report = reporter().report(&status);
+        assert_eq!(report.next_steps, ["etcd-sync resync --accept 5eed"]);
+        assert_eq!(report.blocked.unwrap().guard, "too_many_deletes");
+    }
+}

@@ -1,0 +1,191 @@
+//! `etcd-sync run`: parts, put together, and taken apart in order.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use etcd_link::{Primary, Standby};
+use indicatif::MultiProgress;
+use keyspace_filter::Scope;
+use mirror_engine::{Ended, Mirror, Status};
+use monitor_api::{Limits, Snapshot, Thresholds};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Config, Listen};
+use crate::exit::{Exit, Failure};
+use crate::report::Reporter;
+use crate::{progress, settings};
+
+/// How long a mirror that was told to stop may take over the transaction in flight: longer than
+/// a request's deadline, shorter than the 30 s that Kubernetes gives a pod.
+const GRACE: Duration = Duration::from_secs(8);
+/// How long the rest (HTTP, progress) may take after that.
+const GRACE_AFTER: Duration = Duration::from_secs(2);
+
+/// The parts of a mirror, checked; nothing is connected yet.
+struct Parts {
+    primary: Primary,
+    standby: Standby,
+    scope: Scope,
+    reporter: Reporter,
+}
+
+impl Parts {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        let scope = settings::scope(config)?;
+        let primary = settings::primary(config, &scope)?;
+        let standby = settings::standby(config, Some(scope.clone()))?;
+        let scope_hash = scope.hash().to_string();
+        let reporter = Reporter { mirror: config.name().to_owned(), scope_hash };
+        Ok(Self { primary, standby, scope, reporter })
+    }
+}
+
+/// Mirrors until told to stop.
+pub(crate) fn run(config: &Config, bars: MultiProgress) -> Result<Exit, Failure> {
+    let parts = Parts::new(config)?;
+    for warning in parts.scope.warnings() {
+        tracing::warn!("scope: {warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::undecided(format!("the runtime can't start: {error}")))?;
+    let ended = runtime.block_on(supervise(config, parts, bars));
+    runtime.shutdown_timeout(GRACE_AFTER);
+    ended
+}
+
+async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result<Exit, Failure> {
+    let mut signals = Signals::new()?;
+    let listener = listen(config).await?;
+    let Parts { primary, standby, scope, reporter } = parts;
+    let encoder = reporter.clone();
+    let settings = mirror_engine::Settings {
+        owner: owner(),
+        encode_status: Some(Arc::new(move |status: &Status| {
+            serde_json::to_vec(&encoder.report(status)).map_or_else(|_| Bytes::new(), Bytes::from)
+        })),
+        ..settings::mirror(config)
+    };
+    let (mirror, status) = Mirror::new(primary, standby, scope, settings);
+    let stop = CancellationToken::new();
+    let stop_serving = CancellationToken::new();
+    let mut beside = JoinSet::new();
+    let first = Snapshot::new(reporter.report(&status.borrow()), Instant::now());
+    let (publisher, snapshots) = watch::channel(first);
+    beside.spawn(publish(status.clone(), publisher, reporter));
+    beside.spawn(progress::show(status, bars));
+    if let Some(listener) = listener {
+        let asked = Thresholds { ready_lag_max: config.ready_max_lag() };
+        let routes = monitor_api::router(snapshots, asked);
+        let limits = Limits::default();
+        beside.spawn(monitor_api::serve(listener, routes, limits, stop_serving.clone()));
+    }
+    let mirror = tokio::spawn(mirror.run(stop.clone()));
+    let ended = outcome(mirror, &mut signals, &stop).await;
+    stop_serving.cancel();
+    tokio::select! {
+        () = async { while beside.join_next().await.is_some() {} } => {}
+        () = tokio::time::sleep(GRACE_AFTER) => {
+            tracing::warn!("some clients of the HTTP interface were cut off");
+        }
+    }
+    ended
+}
+
+/// Waits for the mirror to end, by itself or by signal.
+async fn outcome(
+    mut mirror: JoinHandle<Ended>,
+    signals: &mut Signals,
+    stop: &CancellationToken,
+) -> Result<Exit, Failure> {
+    tokio::select! {
+        ended = &mut mirror => return verdict(ended),
+        name = signals.next() => tracing::info!(signal = name, "stopping"),
+    }
+    stop.cancel();
+    tokio::select! {
+        ended = &mut mirror => verdict(ended),
+        name = signals.next() => {
+            tracing::warn!(signal = name, "interrupted while stopping");
+            Ok(Exit::Interrupted)
+        }
+        () = tokio::time::sleep(GRACE) => {
+            // Nothing is lost: progress lives in the standby, and a stop and a crash are one.
+            tracing::warn!("the mirror did not come to an end in time and was cut off");
+            mirror.abort();
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn verdict(ended: Result<Ended, tokio::task::JoinError>) -> Result<Exit, Failure> {
+    match ended {
+        Ok(Ended::Stopped) => {
+            tracing::info!("stopped");
+            Ok(Exit::Done)
+        }
+        // The engine's words contain "same cluster" and the mend.
+        Ok(Ended::SameCluster(found)) => Err(Failure::refused(found)),
+        Err(error) => Err(Failure::undecided(format!("the mirror broke: {error}"))),
+    }
+}
+
+/// Hands the engine's status on to HTTP. Ends with the engine's sender.
+async fn publish(
+    mut status: watch::Receiver<Status>,
+    publisher: watch::Sender<Snapshot>,
+    reporter: Reporter,
+) {
+    while status.changed().await.is_ok() {
+        let report = reporter.report(&status.borrow_and_update());
+        publisher.send_replace(Snapshot::new(report, Instant::now()));
+    }
+}
+
+async fn listen(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Listen::At(address) = config.listen() else { return Ok(None) };
+    let listener = TcpListener::bind(address).await.map_err(|error| {
+        Failure::usage(format!(
+            "--listen: can't serve on {address} ({error}); choose another address, or off"
+        ))
+    })?;
+    let address = listener.local_addr().unwrap_or(address);
+    tracing::info!(%address, "serving health, metrics and status");
+    Ok(Some(listener))
+}
+
+/// Names this process among all that ever write under the mirror's name.
+fn owner() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = std::env::var("HOSTNAME").unwrap_or(host);
+    format!("{}/{}/{}", host.trim(), std::process::id(), crate::report::now())
+}
+
+/// The signals that end the process.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let unable = |error| Failure::undecided(format!("signals can't be received: {error}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(unable)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(unable)?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
