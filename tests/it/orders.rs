@@ -1,0 +1,153 @@
+//! The verbs beside `run`: what they say, what they write, and what they never write.
+
+use std::process::Output;
+use std::time::Duration;
+
+use end_to_end::{Dump, Mirror, dump, eventually, everything};
+use serde_json::Value;
+
+use crate::pair::{Pair, fill, head, value};
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+fn done(output: &Output) {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What the standby holds, without the mirror's own keys.
+async fn data(pair: &Pair) -> Dump {
+    dump(&pair.standby.client().await).await.filtered(everything)
+}
+
+/// Waits until `etcd-sync status` names this state; returns its exit code.
+async fn stored_state(mirror: &Mirror, state: &str) -> Option<i32> {
+    eventually(&format!("status says {state}"), Duration::from_secs(20), async || {
+        let output = mirror.verb(&["status", "-o", "json"]);
+        (json(&output)["state"] == state).then(|| output.status.code())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_paused_mirror_writes_nothing_until_it_is_resumed() {
+    let pair = Pair::start().await;
+    let mut primary = pair.primary.client().await;
+    primary.put("/a", "1", None).await.unwrap();
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for_state("following").await;
+    pair.assert_equal(&mut mirror).await;
+    assert_eq!(stored_state(&mirror, "following").await, Some(0));
+
+    done(&mirror.verb(&["pause"]));
+    mirror.wait_for_state("paused").await;
+    let before = data(&pair).await;
+    primary.put("/a", "2", None).await.unwrap();
+    primary.put("/b", "1", None).await.unwrap();
+    let newest = head(&primary).await;
+    // It still looks at the primary, and sees what it leaves undone.
+    let seen = |status: &Value| status["primary_revision"].as_i64().is_some_and(|at| at >= newest);
+    mirror.wait_for("the primary's new revision is seen", seen).await;
+    assert_eq!(stored_state(&mirror, "paused").await, Some(1));
+    assert_eq!(data(&pair).await.keys, before.keys);
+
+    // The order outlives the process.
+    mirror.kill();
+    mirror.restart();
+    mirror.wait_for_state("paused").await;
+    primary.put("/c", "1", None).await.unwrap();
+    let newest = head(&primary).await;
+    let seen = |status: &Value| status["primary_revision"].as_i64().is_some_and(|at| at >= newest);
+    mirror.wait_for("the primary's new revision is seen", seen).await;
+    assert_eq!(data(&pair).await.keys, before.keys);
+
+    done(&mirror.verb(&["resume"]));
+    mirror.wait_for_state("following").await;
+    pair.assert_equal(&mut mirror).await;
+    assert_eq!(stored_state(&mirror, "following").await, Some(0));
+    pair.check_histories().await;
+}
+
+#[tokio::test]
+async fn nobody_has_said_anything_before_the_first_run() {
+    let pair = Pair::start().await;
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for_state("following").await;
+    let other = mirror.verb(&["status", "--mirror-name", "another"]);
+    assert_eq!(other.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
+    let pair = Pair::start().await;
+    let (mut primary, mut standby) = (pair.primary.client().await, pair.standby.client().await);
+    fill(&primary, "/k/", 0..1_000, |number| number.to_string().into_bytes()).await;
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for_state("following").await;
+    pair.assert_equal(&mut mirror).await;
+
+    // Beside a mirror that runs, nothing but that mirror's own keys moves.
+    let before = data(&pair).await;
+    let plan = mirror.verb(&["plan", "-o", "json"]);
+    done(&plan);
+    let plan = json(&plan);
+    let counts = |plan: &Value| {
+        ["missed", "different", "deletes", "foreign"].map(|name| plan[name].as_u64().unwrap())
+    };
+    assert_eq!(counts(&plan), [0, 0, 0, 0], "{plan}");
+    assert_eq!(data(&pair).await.keys, before.keys);
+    assert!(mirror.terminate().success());
+
+    for number in 0..700 {
+        primary.delete(format!("/k/{number:05}"), None).await.unwrap();
+    }
+    primary.put("/k/00700", "changed", None).await.unwrap();
+    primary.put("/k/new", "1", None).await.unwrap();
+    standby.put("/own", "mine", None).await.unwrap();
+    let before = [dump(&primary).await, dump(&standby).await];
+    let plan = mirror.verb(&["plan", "-o", "json"]);
+    done(&plan);
+    let again = json(&mirror.verb(&["plan", "-o", "json"]));
+    assert_eq!([dump(&primary).await, dump(&standby).await], before, "a plan wrote something");
+    let plan = json(&plan);
+    assert_eq!(counts(&plan), [1, 1, 700, 1], "{plan}");
+    assert_eq!(plan["needs_accept"], true, "{plan}");
+    assert_eq!(plan["digest"], again["digest"]);
+    // What it would write may change; what it would delete is what the digest is of.
+    primary.put("/k/00701", "changed", None).await.unwrap();
+    let third = json(&mirror.verb(&["plan", "-o", "json"]));
+    assert_eq!(third["digest"], plan["digest"], "{third}");
+    assert_eq!(counts(&third), [1, 2, 700, 1], "{third}");
+    primary.delete("/k/00999", None).await.unwrap();
+    let fourth = json(&mirror.verb(&["plan", "-o", "json"]));
+    assert_ne!(fourth["digest"], plan["digest"], "{fourth}");
+
+    // A run that finds the history compacted stops at just this plan, and carries it out when told.
+    primary.compact(head(&primary).await, None).await.unwrap();
+    mirror.restart();
+    let status = mirror
+        .wait_for("blocked, with the digest", |status| {
+            status["blocked"]["release"].as_str().is_some_and(|text| text.contains("--accept"))
+        })
+        .await;
+    assert_eq!(status["blocked"]["guard"], "too_many_deletes", "{status}");
+    let release = status["blocked"]["release"].as_str().unwrap();
+    let digest = fourth["digest"].as_str().unwrap();
+    assert!(release.contains(digest), "{release} is not the plan {digest}");
+    let stale = plan["digest"].as_str().unwrap();
+    done(&mirror.verb(&["resync", "--accept", stale]));
+    mirror
+        .wait_for("a plan that is no longer true is refused", |status| {
+            status["blocked"]["release"].as_str().is_some_and(|text| text.contains(stale))
+        })
+        .await;
+    assert_eq!(value(&standby, "/k/00000").await.as_deref(), Some(b"0".as_slice()));
+    done(&mirror.verb(&["resync", "--accept", digest]));
+    mirror.wait_for_state("following").await;
+    mirror.wait_for_checkpoint(head(&primary).await).await;
+    assert_eq!(value(&standby, "/own").await.as_deref(), Some(b"mine".as_slice()));
+    standby.delete("/own", None).await.unwrap();
+    pair.assert_equal(&mut mirror).await;
+}
