@@ -103,7 +103,9 @@ async fn out_of_space_is_blocked_with_an_unknown_outcome() {
     let standby = etcd.standby();
     let big = "x".repeat(400_000);
     let mut refused = None;
-    for n in 0..40 {
+    // The server learns how large it is when it commits to disk, every 100 ms.
+    for n in 0..400 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         let write = put(&format!("/registry/{n}"), &big).into();
         if let Err(failure) = standby.commit(txn(vec![write])).await {
             refused = Some(failure);
