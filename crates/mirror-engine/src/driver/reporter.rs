@@ -150,6 +150,8 @@ impl Reporter {
         let blocked =
             status.blocked.as_ref().map(|b| format!("{}; release: {}", b.reason, b.release));
         if blocked != self.blocked {
+            // Whoever asks must find the release as soon as it is known.
+            self.stored_at = None;
             if let Some(blocked) = &blocked {
                 tracing::error!("blocked: {blocked}");
             }
@@ -172,5 +174,40 @@ impl Reporter {
         }
         self.stored_at = Some(now);
         Some(Op::Put { key: own.status.clone(), value: Value::new(encode(status)) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::status::{Blocked, GuardKind};
+
+    /// What is stored of a blocked mirror at `now`, if anything is.
+    fn stored(reporter: &mut Reporter, release: &str, now: Duration) -> Option<Op> {
+        let blocked = Blocked {
+            guard: GuardKind::TooManyDeletes,
+            reason: "too many".to_owned(),
+            release: release.to_owned(),
+        };
+        let blocked = Some(blocked);
+        let status = Status { state: State::Blocked, blocked, ..Status::default() };
+        let status = reporter.report(State::Blocked, || status, now)?;
+        reporter.stored(&OwnKeys::new("m"), &status, now)
+    }
+
+    #[test]
+    fn a_release_is_stored_as_soon_as_it_is_known() {
+        let encode: EncodeStatus = Arc::new(|_| Bytes::new());
+        let settings = Settings { encode_status: Some(encode), ..Settings::default() };
+        let (mut reporter, _receiver) = Reporter::new(&settings);
+        let at = |tenths: u32| PUBLISH_EVERY * tenths;
+        assert!(stored(&mut reporter, "working it out", at(0)).is_some());
+        assert!(stored(&mut reporter, "working it out", at(1)).is_none());
+        assert!(stored(&mut reporter, "etcd-sync resync --accept 5eed", at(2)).is_some());
+        assert!(stored(&mut reporter, "etcd-sync resync --accept 5eed", at(3)).is_none());
     }
 }
