@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use etcd_client::{Client, GetOptions};
+use etcd_client::{Client, Error, GetOptions, GetResponse, KvClient};
+use tokio::time::Instant;
 
 /// One key's value and revisions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +59,7 @@ pub async fn dump_at(client: &Client, revision: i64) -> Dump {
     let mut from = vec![0];
     loop {
         let options = GetOptions::new().with_from_key().with_limit(5_000).with_revision(pinned);
-        let mut page = kv.get(from.clone(), Some(options)).await.expect("read a page");
+        let mut page = read(&mut kv, &from, options).await;
         if pinned == 0 {
             pinned = page.header().expect("a header").revision();
         }
@@ -76,6 +78,21 @@ pub async fn dump_at(client: &Client, revision: i64) -> Dump {
         };
         from.clone_from(last);
         from.push(0);
+    }
+}
+
+/// Reads a page. A cluster that elects a leader at that moment refuses; it is asked again.
+async fn read(kv: &mut KvClient, from: &[u8], options: GetOptions) -> GetResponse {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match kv.get(from.to_vec(), Some(options.clone())).await {
+            Ok(page) => return page,
+            Err(Error::GRpcStatus(status)) if status.message().contains("leader") => {
+                assert!(Instant::now() < deadline, "no leader for 20 s: {status}");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            Err(error) => panic!("read a page: {error}"),
+        }
     }
 }
 
