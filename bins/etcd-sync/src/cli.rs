@@ -1,12 +1,10 @@
 //! The command line.
 
-mod flags;
-
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use mirror_config::output::Format;
+use mirror_config::{Flags, Log};
 
-pub(crate) use self::flags::{Common, RunFlags};
-use crate::config::Log;
-use crate::output::Format;
+use crate::flags::RunFlags;
 
 /// Mirrors a primary Kubernetes cluster's etcd into a standby cluster's etcd.
 #[derive(Debug, Parser)]
@@ -54,9 +52,9 @@ pub(crate) enum Verb {
         cluster.\nA cluster that is away is waited for.")]
     Run {
         #[command(flatten)]
-        common: Box<Common>,
+        mirror: Box<Flags>,
         #[command(flatten)]
-        flags: Box<RunFlags>,
+        run: Box<RunFlags>,
     },
     /// Show what the mirror does and how far it is
     #[command(after_help = "Example:\n  \
@@ -65,15 +63,15 @@ pub(crate) enum Verb {
         Exits with 0 while the mirror follows,\n1 while it does not (starting, copying, paused, \
         blocked, fenced),\n3 if the standby can't be reached or no mirror has said anything for \
         half a minute.")]
-    Status(Box<Common>),
+    Status(Box<Flags>),
     /// Tell the mirror to stand still, until `resume`
     #[command(after_help = "Example:\n  \
         etcd-sync pause --config etcd-sync.yaml\n\n\
         The order is kept on the standby: it outlives restarts of the mirror.")]
-    Pause(Box<Common>),
+    Pause(Box<Flags>),
     /// Tell a paused mirror to go on
     #[command(after_help = "Example:\n  etcd-sync resume --config etcd-sync.yaml")]
-    Resume(Box<Common>),
+    Resume(Box<Flags>),
     /// Allow the resync that a guard stopped
     #[command(after_help = "Example:\n  \
         etcd-sync resync --config etcd-sync.yaml --accept 6f1c…\n\n\
@@ -84,13 +82,13 @@ pub(crate) enum Verb {
         #[arg(long, value_name = "DIGEST")]
         accept: String,
         #[command(flatten)]
-        common: Box<Common>,
+        mirror: Box<Flags>,
     },
     /// Show what a mirror would copy, change and delete, without writing anything
     #[command(after_help = "Example:\n  etcd-sync plan --config etcd-sync.yaml\n\n\
         Reads both sides in full. Exits with 0 whatever it finds, 4 if both sides are the same \
         cluster.")]
-    Plan(Box<Common>),
+    Plan(Box<Flags>),
     /// Look at the configuration without using it
     Config {
         #[command(subcommand)]
@@ -116,17 +114,17 @@ pub(crate) enum ConfigVerb {
         Reads certificates and rules; connects to nothing.")]
     Validate {
         #[command(flatten)]
-        common: Box<Common>,
+        mirror: Box<Flags>,
         #[command(flatten)]
-        flags: Box<RunFlags>,
+        run: Box<RunFlags>,
     },
     /// Print the settings that count, defaults included, as a configuration file
     #[command(after_help = "Example:\n  etcd-sync config show --config etcd-sync.yaml > full.yaml")]
     Show {
         #[command(flatten)]
-        common: Box<Common>,
+        mirror: Box<Flags>,
         #[command(flatten)]
-        flags: Box<RunFlags>,
+        run: Box<RunFlags>,
     },
     /// Print the JSON Schema of the configuration file, for editors
     #[command(after_help = "Example:\n  etcd-sync config schema > etcd-sync.schema.json")]

@@ -1,56 +1,61 @@
 //! From a parsed command line to the code that answers it.
 
 use indicatif::MultiProgress;
+use mirror_config::output::{self, Format};
+use mirror_config::{Config, Exit, Failure, FileConfig, Flags, Log, LogLevel, logging, parts};
 use mirror_engine::orders::Order;
 use serde_json::json;
 
-use crate::cli::{self, Cli, Common, ConfigVerb, RunFlags, Verb};
-use crate::config::{Config, FileConfig, Log, LogLevel};
-use crate::exit::{Exit, Failure};
-use crate::output::{self, Format};
-use crate::{logging, orders, plan, run, settings};
+use crate::cli::{self, Cli, ConfigVerb, Verb};
+use crate::flags::RunFlags;
+use crate::{orders, plan, run};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
     let Cli { output, log, verb } = cli;
     match verb {
-        Verb::Run { common, flags } => {
-            let config = merged(&common, Some(&flags), &log)?;
+        Verb::Run { mirror, run } => {
+            let config = merged(&mirror, Some(*run), &log)?;
             let bars = MultiProgress::new();
             logging::start(config.log(), bars.clone());
             run::run(&config, bars)
         }
-        Verb::Status(common) => orders::status(&quiet(&common, &log)?, output),
-        Verb::Pause(common) => orders::give(&quiet(&common, &log)?, Order::Pause, output),
-        Verb::Resume(common) => orders::give(&quiet(&common, &log)?, Order::Resume, output),
-        Verb::Resync { accept, common } => {
-            orders::give(&quiet(&common, &log)?, Order::Accept(accept), output)
+        Verb::Status(mirror) => orders::status(&quiet(&mirror, &log)?, output),
+        Verb::Pause(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Pause, output),
+        Verb::Resume(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Resume, output),
+        Verb::Resync { accept, mirror } => {
+            orders::give(&quiet(&mirror, &log)?, Order::Accept(accept), output)
         }
-        Verb::Plan(common) => plan::plan(&quiet(&common, &log)?, output),
+        Verb::Plan(mirror) => plan::plan(&quiet(&mirror, &log)?, output),
         Verb::Config { verb } => config(verb, output, &log),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
     }
 }
 
-fn merged(common: &Common, run: Option<&RunFlags>, log: &Log) -> Result<Config, Failure> {
-    let file = common.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
-    Config::new(common.settings(run, log), file)
+fn merged(mirror: &Flags, run: Option<RunFlags>, log: &Log) -> Result<Config, Failure> {
+    let file = mirror.file()?;
+    let settings = mirror.settings(log);
+    let settings = match run {
+        Some(run) => run.beside(settings),
+        None => settings,
+    };
+    Config::new(settings, file)
 }
 
 fn config(verb: ConfigVerb, output: Format, log: &Log) -> Result<Exit, Failure> {
     match verb {
-        ConfigVerb::Validate { common, flags } => {
-            validate(&merged(&common, Some(&flags), log)?, output)
+        ConfigVerb::Validate { mirror, run } => {
+            validate(&merged(&mirror, Some(*run), log)?, output)
         }
-        ConfigVerb::Show { common, flags } => show(&merged(&common, Some(&flags), log)?, output),
+        ConfigVerb::Show { mirror, run } => show(&merged(&mirror, Some(*run), log)?, output),
         ConfigVerb::Schema => output::json(&FileConfig::schema()).map(|()| Exit::Done),
     }
 }
 
 /// Settings for a verb that asks one question; its log is for trouble only.
-fn quiet(common: &Common, log: &Log) -> Result<Config, Failure> {
-    let config = merged(common, None, log)?;
+fn quiet(mirror: &Flags, log: &Log) -> Result<Config, Failure> {
+    let config = merged(mirror, None, log)?;
     let level = log.level.or(Some(LogLevel::Warn));
     logging::start(&Log { level, ..config.log().clone() }, MultiProgress::new());
     Ok(config)
@@ -58,9 +63,9 @@ fn quiet(common: &Common, log: &Log) -> Result<Config, Failure> {
 
 /// Does everything that `run` does before it connects.
 fn validate(config: &Config, output: Format) -> Result<Exit, Failure> {
-    let scope = settings::scope(config)?;
-    settings::primary(config, &scope)?;
-    settings::standby(config, Some(scope.clone()))?;
+    let scope = parts::scope(config)?;
+    parts::primary(config, &scope)?;
+    parts::standby(config, Some(scope.clone()))?;
     let warnings: Vec<String> = scope.warnings().iter().map(ToString::to_string).collect();
     match output {
         Format::Json => output::json(&json!({

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use mirror_config::FileConfig;
 use serde_json::Value;
 
 use crate::cli;
-use crate::config::FileConfig;
 
 /// Flags that say how to run a verb; they have no field.
 const WITHOUT_FIELD: [&str; 2] = ["config", "output"];

@@ -1,15 +1,13 @@
 //! Mirrors a primary cluster's etcd into a standby cluster's: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
+mod checks;
 mod cli;
 mod commands;
-mod config;
 #[cfg(test)]
 mod documented;
-mod exit;
-mod logging;
+mod flags;
 mod orders;
-mod output;
 mod plan;
 mod progress;
 mod report;
@@ -19,7 +17,7 @@ mod table;
 
 use std::process::ExitCode;
 
-use crate::exit::{Exit, Failure};
+use mirror_config::{Exit, Failure, output};
 
 // Watch answers are many small allocations: several times faster to decode than with glibc's.
 #[global_allocator]

@@ -4,21 +4,20 @@ use std::future::Future;
 use std::time::Duration;
 
 use etcd_mvcc::Revision as _;
+use mirror_config::output::{self, Format};
+use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::Desired;
 use mirror_engine::orders::{self, Order, Stored};
 use monitor_api::{StatusReport, Verdict};
 
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
-use crate::output::{self, Format};
-use crate::{report, settings, table};
+use crate::{report, table};
 
 /// A mirror that has said nothing for this long may be dead. It speaks every 5 s.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// Shows what the mirror does and how far it is.
 pub(crate) fn status(config: &Config, format: Format) -> Result<Exit, Failure> {
-    let standby = settings::standby(config, None)?;
+    let standby = parts::standby(config, None)?;
     let stored =
         block_on(orders::read_state(&standby, config.name()))?.map_err(Failure::undecided)?;
     let (report, exit) = assess(config.name(), &stored, report::now());
@@ -36,7 +35,7 @@ pub(crate) fn give(config: &Config, order: Order, format: Format) -> Result<Exit
         Order::Resume => "told to go on",
         Order::Accept(_) => "told that the resync is allowed",
     };
-    let standby = settings::standby(config, None)?;
+    let standby = parts::standby(config, None)?;
     block_on(orders::give(&standby, config.name(), order))?.map_err(Failure::undecided)?;
     let next = "etcd-sync status";
     match format {

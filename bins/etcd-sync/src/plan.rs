@@ -4,22 +4,21 @@ use std::fmt::Write as _;
 
 use etcd_mvcc::Revision as _;
 use indicatif::HumanBytes;
+use mirror_config::output::{self, Format};
+use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::{DeleteFuse, PlanError, PlanReport};
 use serde_json::{Value, json};
 
-use crate::config::Config;
-use crate::exit::{Exit, Failure};
-use crate::output::{self, Format};
-use crate::{orders, settings, table};
+use crate::{orders, table};
 
 /// The most keys to be deleted that are named.
 const DELETES_SHOWN_MAX: usize = 100;
 
 /// Reads both sides and shows what would be copied, changed and deleted.
 pub(crate) fn plan(config: &Config, format: Format) -> Result<Exit, Failure> {
-    let scope = settings::scope(config)?;
-    let primary = settings::primary(config, &scope)?;
-    let standby = settings::standby(config, None)?;
+    let scope = parts::scope(config)?;
+    let primary = parts::primary(config, &scope)?;
+    let standby = parts::standby(config, None)?;
     let (keys, percent) = config.max_deletes();
     let fuse = DeleteFuse { keys, percent };
     let planning =

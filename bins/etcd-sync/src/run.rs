@@ -7,18 +7,17 @@ use bytes::Bytes;
 use etcd_link::{Primary, Standby};
 use indicatif::MultiProgress;
 use keyspace_filter::Scope;
+use mirror_config::{Config, Exit, Failure, Listen, parts};
 use mirror_engine::{Ended, Mirror, Status};
-use monitor_api::{Limits, Snapshot, Thresholds};
+use monitor_api::{Limits, Room, Snapshot, Sources, Thresholds};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{Config, Listen};
-use crate::exit::{Exit, Failure};
 use crate::report::Reporter;
-use crate::{progress, settings};
+use crate::{checks, progress, settings};
 
 /// How long a mirror that was told to stop may take over the transaction in flight: longer than
 /// a request's deadline, shorter than the 30 s that Kubernetes gives a pod.
@@ -36,9 +35,9 @@ struct Parts {
 
 impl Parts {
     fn new(config: &Config) -> Result<Self, Failure> {
-        let scope = settings::scope(config)?;
-        let primary = settings::primary(config, &scope)?;
-        let standby = settings::standby(config, Some(scope.clone()))?;
+        let scope = parts::scope(config)?;
+        let primary = parts::primary(config, &scope)?;
+        let standby = parts::standby(config, Some(scope.clone()))?;
         let scope_hash = scope.hash().to_string();
         let reporter = Reporter { mirror: config.name().to_owned(), scope_hash };
         Ok(Self { primary, standby, scope, reporter })
@@ -72,17 +71,23 @@ async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result
         })),
         ..settings::mirror(config)
     };
-    let (mirror, status) = Mirror::new(primary, standby, scope, settings);
+    let (mirror, status) = Mirror::new(primary, standby, scope.clone(), settings);
+    let checks = checks::prepare(config, scope, status.clone())?;
     let stop = CancellationToken::new();
     let stop_serving = CancellationToken::new();
     let mut beside = JoinSet::new();
     let first = Snapshot::new(reporter.report(&status.borrow()), Instant::now());
     let (publisher, snapshots) = watch::channel(first);
     beside.spawn(publish(status.clone(), publisher, reporter));
+    beside.spawn(checks::on_schedule(checks.clone(), config.check_interval(), status.clone()));
     beside.spawn(progress::show(status, bars));
     if let Some(listener) = listener {
-        let asked = Thresholds { ready_lag_max: config.ready_max_lag() };
-        let routes = monitor_api::router(snapshots, asked);
+        let routes = monitor_api::router(Sources {
+            status: snapshots,
+            asked: Thresholds { ready_lag_max: config.ready_max_lag() },
+            checks: Some(checks),
+            room: Room::default(),
+        });
         let limits = Limits::default();
         beside.spawn(monitor_api::serve(listener, routes, limits, stop_serving.clone()));
     }

@@ -8,86 +8,90 @@ use keyspace_filter::RuleSpec;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::rate::Rate;
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
 
 /// Settings of etcd-sync. A field that is left out takes the default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct FileConfig {
+pub struct FileConfig {
     /// The mirror's name; its own keys lie under `/etcd-sync/<name>/` on the standby.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mirror_name: Option<String>,
+    pub mirror_name: Option<String>,
     /// The etcd that is read.
-    pub(crate) primary: Peer,
+    pub primary: Peer,
     /// The etcd that is written.
-    pub(crate) standby: Peer,
+    pub standby: Peer,
     /// Which keys are mirrored.
-    pub(crate) scope: Scope,
+    pub scope: Scope,
     /// Start by watching at this revision of the primary, without a base copy.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rev: Option<i64>,
+    pub rev: Option<i64>,
     /// What stops the mirror until somebody agrees.
-    pub(crate) guard: Guard,
+    pub guard: Guard,
     /// How changes are written.
-    pub(crate) apply: Apply,
+    pub apply: Apply,
     /// Where health, metrics and status are served: `ADDRESS:PORT`, `:PORT` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) listen: Option<Listen>,
+    pub listen: Option<Listen>,
     /// The lag up to which a following mirror counts as ready; without it, any.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) ready_max_lag: Option<Span>,
+    pub ready_max_lag: Option<Span>,
     /// How often both sides are compared, key by key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) check_interval: Option<Span>,
+    pub check_interval: Option<Span>,
+    /// How fast a comparison reads, both sides together, in bytes per second.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub check_rate: Option<Rate>,
     /// Log one line for each key that is applied, without its value.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) detail_logs: Option<bool>,
+    pub detail_logs: Option<bool>,
     /// What is logged, and how.
-    pub(crate) log: Log,
+    pub log: Log,
 }
 
 /// How to reach a cluster, and as whom.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub(crate) struct Peer {
+pub struct Peer {
     /// The members' client URLs.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) endpoints: Option<Vec<String>>,
+    pub endpoints: Option<Vec<String>>,
     /// PEM file of the authority that signed the members' certificates.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cacert: Option<PathBuf>,
+    pub cacert: Option<PathBuf>,
     /// PEM file of the client certificate.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cert: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
     /// PEM file of the client certificate's key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// The etcd user to act as.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) user: Option<String>,
+    pub user: Option<String>,
     /// The file that holds the user's password.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) password_file: Option<PathBuf>,
+    pub password_file: Option<PathBuf>,
 }
 
 /// Which keys are mirrored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Scope")]
-pub(crate) struct Scope {
+pub struct Scope {
     /// What the scope starts from: `/registry/` without what is a cluster's own, or every key
     /// [default: kubernetes]
     #[arg(long, env = "ETCD_SYNC_PRESET", value_enum, value_name = "PRESET")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) preset: Option<Preset>,
+    pub preset: Option<Preset>,
     /// Mirror keys that begin with this; may be given several times
     #[arg(long = "prefix", env = "ETCD_SYNC_PREFIX", value_name = "P")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) prefixes: Option<Vec<String>>,
+    pub prefixes: Option<Vec<String>>,
     /// Leave out keys that begin with this; may be given several times
     #[arg(long = "exclude-prefix", env = "ETCD_SYNC_EXCLUDE_PREFIX", value_name = "P")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) exclude_prefixes: Option<Vec<String>>,
+    pub exclude_prefixes: Option<Vec<String>>,
     /// Leave out this namespace and what is in it; may be given several times
     #[arg(
         long = "exclude-namespace",
@@ -96,7 +100,7 @@ pub(crate) struct Scope {
         value_delimiter = ','
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) exclude_namespaces: Option<Vec<String>>,
+    pub exclude_namespaces: Option<Vec<String>>,
     /// Mirror this namespace although the preset leaves it out; may be given several times
     #[arg(
         long = "include-namespace",
@@ -105,23 +109,23 @@ pub(crate) struct Scope {
         value_delimiter = ','
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) include_namespaces: Option<Vec<String>>,
+    pub include_namespaces: Option<Vec<String>>,
     /// Ordered rules; the first that matches a key decides.
     #[arg(skip)]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rules: Option<Vec<RuleSpec>>,
+    pub rules: Option<Vec<RuleSpec>>,
     /// File of ordered rules (a YAML list); the first that matches a key decides
     #[arg(long = "rules", env = "ETCD_SYNC_RULES", value_name = "FILE")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) rules_file: Option<PathBuf>,
+    pub rules_file: Option<PathBuf>,
     /// The API servers' --etcd-prefix, if it is not the default [default: /registry]
     #[arg(long, env = "ETCD_SYNC_ETCD_PREFIX", value_name = "P")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) etcd_prefix: Option<String>,
+    pub etcd_prefix: Option<String>,
     /// Write keys under this prefix instead of the one that was read; needs exactly one --prefix
     #[arg(long, env = "ETCD_SYNC_DEST_PREFIX", value_name = "P")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) dest_prefix: Option<String>,
+    pub dest_prefix: Option<String>,
     /// Write keys without the prefix that was read; needs exactly one --prefix
     #[arg(
         long,
@@ -132,19 +136,19 @@ pub(crate) struct Scope {
         value_name = "BOOL"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) no_dest_prefix: Option<bool>,
+    pub no_dest_prefix: Option<bool>,
 }
 
 /// What stops the mirror until somebody agrees.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Guards")]
-pub(crate) struct Guard {
+pub struct Guard {
     /// A resync that deletes more keys than this, and more than the percentage, must be accepted
     /// [default: 500]
     #[arg(long = "guard-max-deletes", env = "ETCD_SYNC_GUARD_MAX_DELETES", value_name = "KEYS")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) max_deletes: Option<u64>,
+    pub max_deletes: Option<u64>,
     /// The percentage of the standby's keys in scope that goes with it [default: 10]
     #[arg(
         long = "guard-max-deletes-percent",
@@ -153,29 +157,29 @@ pub(crate) struct Guard {
         value_parser = clap::value_parser!(u64).range(0..=100)
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) max_deletes_percent: Option<u64>,
+    pub max_deletes_percent: Option<u64>,
 }
 
 /// How changes are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Writing")]
-pub(crate) struct Apply {
+pub struct Apply {
     /// When several primary revisions may share one standby transaction [default: lagging]
     #[arg(long, env = "ETCD_SYNC_COALESCE", value_enum, value_name = "WHEN")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) coalesce: Option<Coalesce>,
+    pub coalesce: Option<Coalesce>,
     /// The standby's --max-request-bytes, if it is not etcd's default [default: 1572864]
     #[arg(long, env = "ETCD_SYNC_MAX_REQUEST_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) max_request_bytes: Option<u64>,
+    pub max_request_bytes: Option<u64>,
 }
 
 /// What is logged, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
 #[serde(default, deny_unknown_fields)]
 #[command(next_help_heading = "Output")]
-pub(crate) struct Log {
+pub struct Log {
     /// How log lines are written [default: text]
     #[arg(
         long = "log-format",
@@ -185,7 +189,7 @@ pub(crate) struct Log {
         value_name = "FORMAT"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) format: Option<LogFormat>,
+    pub format: Option<LogFormat>,
     /// The least important lines that are logged [default: info]
     #[arg(
         long = "log-level",
@@ -195,5 +199,5 @@ pub(crate) struct Log {
         value_name = "LEVEL"
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) level: Option<LogLevel>,
+    pub level: Option<LogLevel>,
 }

@@ -1,17 +1,18 @@
-//! Flags that several verbs share.
+//! The flags that say which mirror is meant: between which clusters, of which keys.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::config::{Apply, FileConfig, Guard, Listen, Log, Peer, Scope, Span};
+use crate::exit::Failure;
+use crate::file::{FileConfig, Log, Peer, Scope};
 
 /// Connection and scope.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct Common {
+pub struct Flags {
     /// Configuration file (YAML); `etcd-sync config schema` describes it
     #[arg(long, env = "ETCD_SYNC_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// The mirror's name, where several share a standby [default: default]
     #[arg(long, env = "ETCD_SYNC_MIRROR_NAME", value_name = "NAME")]
     mirror_name: Option<String>,
@@ -32,39 +33,11 @@ pub(crate) struct Common {
     rev: Option<i64>,
 }
 
-/// How the mirror runs.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct RunFlags {
-    /// Where health, metrics and status are served, read-only: ADDRESS:PORT, :PORT or off
-    /// [default: 127.0.0.1:8080]
-    #[arg(long, env = "ETCD_SYNC_LISTEN", value_name = "ADDR")]
-    listen: Option<Listen>,
-    /// The lag up to which a following mirror counts as ready; without it, any
-    #[arg(long, env = "ETCD_SYNC_READY_MAX_LAG", value_name = "DURATION")]
-    ready_max_lag: Option<Span>,
-    /// How often both sides are compared, key by key [default: 5m]
-    #[arg(long, env = "ETCD_SYNC_CHECK_INTERVAL", value_name = "DURATION")]
-    check_interval: Option<Span>,
-    /// Log one line for each key that is applied, without its value
-    #[arg(
-        long,
-        env = "ETCD_SYNC_DETAIL_LOGS",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "true",
-        value_name = "BOOL"
-    )]
-    detail_logs: Option<bool>,
-    #[command(flatten)]
-    guard: Guard,
-    #[command(flatten)]
-    apply: Apply,
-}
-
-impl Common {
+impl Flags {
     /// Returns the flags as a configuration that leaves everything else open.
-    pub(crate) fn settings(&self, run: Option<&RunFlags>, log: &Log) -> FileConfig {
-        let mut settings = FileConfig {
+    #[must_use]
+    pub fn settings(&self, log: &Log) -> FileConfig {
+        FileConfig {
             mirror_name: self.mirror_name.clone(),
             primary: self.primary.clone().into(),
             standby: self.standby.clone().into(),
@@ -72,16 +45,16 @@ impl Common {
             rev: self.rev,
             log: log.clone(),
             ..FileConfig::default()
-        };
-        if let Some(run) = run.cloned() {
-            settings.guard = run.guard;
-            settings.apply = run.apply;
-            settings.listen = run.listen;
-            settings.ready_max_lag = run.ready_max_lag;
-            settings.check_interval = run.check_interval;
-            settings.detail_logs = run.detail_logs;
         }
-        settings
+    }
+
+    /// Reads the file of `--config`; without one, everything is left open.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileConfig::read`].
+    pub fn file(&self) -> Result<FileConfig, Failure> {
+        Ok(self.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default())
     }
 }
 

@@ -5,23 +5,31 @@ use std::path::Path;
 use keyspace_filter::RuleSpec;
 use serde_json::{Map, Value};
 
-use super::file::FileConfig;
-use super::unknown;
 use crate::exit::Failure;
+use crate::file::FileConfig;
+use crate::unknown;
 
 /// A configuration larger than this is not one.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 impl FileConfig {
     /// Reads a file.
-    pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// It can't be read, or says what can't be meant: a usage error that names file and field.
+    pub fn read(file: &Path) -> Result<Self, Failure> {
         let text = text_of("--config", file)?;
         Self::parse(&text)
             .map_err(|why| Failure::usage(format!("--config: {}: {why}", file.display())))
     }
 
-    /// Parses YAML. The error names the field, or line and column, on one line.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Parses YAML.
+    ///
+    /// # Errors
+    ///
+    /// The text names the field, or line and column, on one line.
+    pub fn parse(text: &str) -> Result<Self, String> {
         // An empty document, or one of comments only, says: all defaults.
         if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
             return Ok(Self::default());
@@ -35,7 +43,8 @@ impl FileConfig {
     }
 
     /// Returns the JSON Schema of the file.
-    pub(crate) fn schema() -> Value {
+    #[must_use]
+    pub fn schema() -> Value {
         schemars::schema_for!(Self).to_value()
     }
 }

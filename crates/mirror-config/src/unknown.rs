@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Checks that `value` has only fields that `schema` knows.
-pub(super) fn refuse(value: &Value, schema: &Value) -> Result<(), String> {
+pub(crate) fn refuse(value: &Value, schema: &Value) -> Result<(), String> {
     within(value, schema, schema, "")
 }
 

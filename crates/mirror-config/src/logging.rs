@@ -10,13 +10,14 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{Log, LogFormat, LogLevel};
+use crate::file::Log;
+use crate::values::{LogFormat, LogLevel};
 
 /// Libraries whose details could hold what they carry: never below a warning.
 const CAPPED: [&str; 7] = ["h2", "hyper", "hyper_util", "tonic", "tower", "rustls", "axum"];
 
 /// Starts logging; log lines pass above the progress bars of `bars`.
-pub(crate) fn start(log: &Log, bars: MultiProgress) {
+pub fn start(log: &Log, bars: MultiProgress) {
     let level = match log.level.unwrap_or_default() {
         LogLevel::Error => Level::ERROR,
         LogLevel::Warn => Level::WARN,

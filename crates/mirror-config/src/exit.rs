@@ -6,7 +6,7 @@ use std::process::ExitCode;
 /// How the process ends. The numbers are a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Exit {
+pub enum Exit {
     /// Done, or healthy.
     Done = 0,
     /// The mirror is not as it should be.
@@ -29,26 +29,31 @@ impl From<Exit> for ExitCode {
 
 /// Why a command failed: one line for people, one number for scripts.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub struct Failure {
     /// The number.
-    pub(crate) exit: Exit,
+    pub exit: Exit,
     /// What is wrong and what mends it.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Failure {
     /// The command line or the configuration is wrong.
-    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+    pub fn usage(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Usage, message: message.to_string() }
     }
 
     /// A cluster could not be reached, or nothing could be concluded.
-    pub(crate) fn undecided(message: impl fmt::Display) -> Self {
+    pub fn undecided(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Undecided, message: message.to_string() }
     }
 
     /// A safety guard refused.
-    pub(crate) fn refused(message: impl fmt::Display) -> Self {
+    pub fn refused(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Refused, message: message.to_string() }
+    }
+
+    /// Interrupted by the user before it was done.
+    pub fn interrupted(message: impl fmt::Display) -> Self {
+        Self { exit: Exit::Interrupted, message: message.to_string() }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Preset {
+pub enum Preset {
     /// `/registry/` without what belongs to one cluster alone.
     #[default]
     Kubernetes,
@@ -26,7 +26,7 @@ pub(crate) enum Preset {
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Coalesce {
+pub enum Coalesce {
     /// Only while the mirror lags.
     #[default]
     Lagging,
@@ -41,7 +41,7 @@ pub(crate) enum Coalesce {
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum LogFormat {
+pub enum LogFormat {
     /// For people.
     #[default]
     Text,
@@ -54,7 +54,7 @@ pub(crate) enum LogFormat {
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
 )]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum LogLevel {
+pub enum LogLevel {
     /// A human must look.
     Error,
     /// Something is off, and goes on.
@@ -72,7 +72,7 @@ pub(crate) enum LogLevel {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub(crate) struct Span(pub(crate) Duration);
+pub struct Span(pub Duration);
 
 impl FromStr for Span {
     type Err = String;
@@ -108,7 +108,7 @@ impl fmt::Display for Span {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
-pub(crate) enum Listen {
+pub enum Listen {
     /// Nowhere.
     Off,
     /// Here.

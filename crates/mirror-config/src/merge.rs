@@ -1,17 +1,22 @@
 //! Flags over file over defaults.
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
-use super::file::{FileConfig, Guard, Log, Peer, Scope};
-use super::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
 use crate::exit::Failure;
+use crate::file::{FileConfig, Guard, Log, Peer, Scope};
+use crate::rate::Rate;
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
 
 /// The settings that count, with every default filled in.
 #[derive(Clone, Debug)]
-pub(crate) struct Config {
+pub struct Config {
     merged: FileConfig,
 }
 
+/// A check beside the mirror reads no faster than this, in bytes per second: half of what one
+/// member delivers over a link of 1 Gbit/s, so that the mirror keeps the other half.
+const CHECK_RATE: u64 = 64 << 20;
 /// etcd's own `--max-request-bytes`.
 const MAX_REQUEST_BYTES: u64 = 3 << 19;
 /// Below this, not even a Kubernetes object of ordinary size fits.
@@ -34,7 +39,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
         under.scope.rules = None;
     }
     prefer!(flags, under, {
-        mirror_name, rev, listen, ready_max_lag, check_interval, detail_logs,
+        mirror_name, rev, listen, ready_max_lag, check_interval, check_rate, detail_logs,
         guard.max_deletes, guard.max_deletes_percent,
         apply.coalesce, apply.max_request_bytes,
         log.format, log.level,
@@ -54,6 +59,7 @@ fn defaults() -> FileConfig {
         mirror_name: Some("default".to_owned()),
         listen: Some(Listen::At(([127, 0, 0, 1], 8080).into())),
         check_interval: Some(Span(Duration::from_secs(300))),
+        check_rate: NonZeroU64::new(CHECK_RATE).map(Rate),
         detail_logs: Some(false),
         log: Log { format: Some(LogFormat::Text), level: Some(LogLevel::Info) },
         ..FileConfig::default()
@@ -68,7 +74,11 @@ fn defaults() -> FileConfig {
 
 impl Config {
     /// Merges, and refuses what can't be meant.
-    pub(crate) fn new(flags: FileConfig, file: FileConfig) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// A usage error that names the flag, or the field that has none.
+    pub fn new(flags: FileConfig, file: FileConfig) -> Result<Self, Failure> {
         let config = Self { merged: over(over(flags, file), defaults()) };
         config.check_name()?;
         config.check_numbers()?;
@@ -113,73 +123,93 @@ impl Config {
     }
 
     /// Returns what `config show` prints: the file that would say the same.
-    pub(crate) fn as_file(&self) -> &FileConfig {
+    #[must_use]
+    pub fn as_file(&self) -> &FileConfig {
         &self.merged
     }
 
     /// Returns the mirror's name.
-    pub(crate) fn name(&self) -> &str {
+    #[must_use]
+    pub fn name(&self) -> &str {
         self.merged.mirror_name.as_deref().unwrap_or_default()
     }
 
     /// Returns how to reach the primary.
-    pub(crate) fn primary(&self) -> &Peer {
+    #[must_use]
+    pub fn primary(&self) -> &Peer {
         &self.merged.primary
     }
 
     /// Returns how to reach the standby.
-    pub(crate) fn standby(&self) -> &Peer {
+    #[must_use]
+    pub fn standby(&self) -> &Peer {
         &self.merged.standby
     }
 
     /// Returns which keys are mirrored.
-    pub(crate) fn scope(&self) -> &Scope {
+    #[must_use]
+    pub fn scope(&self) -> &Scope {
         &self.merged.scope
     }
 
     /// Returns what is logged, and how.
-    pub(crate) fn log(&self) -> &Log {
+    #[must_use]
+    pub fn log(&self) -> &Log {
         &self.merged.log
     }
 
     /// Returns where HTTP is served.
-    pub(crate) fn listen(&self) -> Listen {
+    #[must_use]
+    pub fn listen(&self) -> Listen {
         self.merged.listen.unwrap_or(Listen::Off)
     }
 
     /// Returns the standby's request limit.
-    pub(crate) fn max_request_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn max_request_bytes(&self) -> u64 {
         self.merged.apply.max_request_bytes.unwrap_or(MAX_REQUEST_BYTES)
     }
 
     /// Returns when revisions may share a transaction.
-    pub(crate) fn coalesce(&self) -> Coalesce {
+    #[must_use]
+    pub fn coalesce(&self) -> Coalesce {
         self.merged.apply.coalesce.unwrap_or_default()
     }
 
     /// Returns the limits on deletions: keys, and per cent of the scope.
-    pub(crate) fn max_deletes(&self) -> (u64, u64) {
+    #[must_use]
+    pub fn max_deletes(&self) -> (u64, u64) {
         let Guard { max_deletes, max_deletes_percent } = self.merged.guard;
         (max_deletes.unwrap_or(500), max_deletes_percent.unwrap_or(10))
     }
 
     /// Returns the revision to start watching at, if one was given.
-    pub(crate) fn rev(&self) -> Option<i64> {
+    #[must_use]
+    pub fn rev(&self) -> Option<i64> {
         self.merged.rev
     }
 
     /// Tells whether each applied key gets a log line.
-    pub(crate) fn detail_logs(&self) -> bool {
+    #[must_use]
+    pub fn detail_logs(&self) -> bool {
         self.merged.detail_logs == Some(true)
     }
 
     /// Returns the lag up to which a following mirror counts as ready.
-    pub(crate) fn ready_max_lag(&self) -> Option<Duration> {
+    #[must_use]
+    pub fn ready_max_lag(&self) -> Option<Duration> {
         self.merged.ready_max_lag.map(|span| span.0)
     }
 
+    /// Returns how fast a comparison beside the mirror reads, in bytes per second.
+    #[must_use]
+    pub fn check_rate(&self) -> Option<u64> {
+        self.merged.check_rate.map(|rate| rate.0.get())
+    }
+
     /// Returns how often both sides are compared.
-    pub(crate) fn check_interval(&self) -> Duration {
+    #[must_use]
+    pub fn check_interval(&self) -> Duration {
         self.merged.check_interval.map_or(Duration::from_secs(300), |span| span.0)
     }
 }
@@ -206,7 +236,7 @@ mod tests {
     #[test]
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
-            mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\n\
+            mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
             detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2}\n\
             apply: {coalesce: never, max_request_bytes: 100000}\nlog: {format: json, level: warn}\n\
             scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \

@@ -8,7 +8,7 @@ use crate::exit::{Exit, Failure};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
+pub enum Format {
     /// For people.
     #[default]
     Text,
@@ -17,7 +17,11 @@ pub(crate) enum Format {
 }
 
 /// Writes a result, as it is, to stdout.
-pub(crate) fn result(text: &str) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// It could not be written; a reader that has closed the pipe has read enough and is no error.
+pub fn result(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -28,19 +32,23 @@ pub(crate) fn result(text: &str) -> Result<(), Failure> {
 }
 
 /// Writes a result as JSON to stdout.
-pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+///
+/// # Errors
+///
+/// It could not be written; a reader that has closed the pipe has read enough and is no error.
+pub fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::undecided(format!("the result can't be written: {error}")))?;
     result(&(text + "\n"))
 }
 
 /// Writes an error to stderr, on one line.
-pub(crate) fn complain(message: &str) {
+pub fn complain(message: &str) {
     stderr("error", message);
 }
 
 /// Writes a remark to stderr, on one line.
-pub(crate) fn warn(message: &str) {
+pub fn warn(message: &str) {
     stderr("warning", message);
 }
 
@@ -52,6 +60,10 @@ fn stderr(kind: &str, message: &str) {
 }
 
 /// Ends a command whose result is all there is to say.
-pub(crate) fn done(text: &str) -> Result<Exit, Failure> {
+///
+/// # Errors
+///
+/// It could not be written; a reader that has closed the pipe has read enough and is no error.
+pub fn done(text: &str) -> Result<Exit, Failure> {
     result(text).map(|()| Exit::Done)
 }

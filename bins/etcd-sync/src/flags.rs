@@ -1,0 +1,54 @@
+//! Flags of a mirror that runs; which mirror it is, mirror-config's flags say.
+
+use clap::Args;
+use mirror_config::{Apply, FileConfig, Guard, Listen, Rate, Span};
+
+/// How the mirror runs.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RunFlags {
+    /// Where health, metrics and status are served, read-only: ADDRESS:PORT, :PORT or off
+    /// [default: 127.0.0.1:8080]
+    #[arg(long, env = "ETCD_SYNC_LISTEN", value_name = "ADDR")]
+    listen: Option<Listen>,
+    /// The lag up to which a following mirror counts as ready; without it, any
+    #[arg(long, env = "ETCD_SYNC_READY_MAX_LAG", value_name = "DURATION")]
+    ready_max_lag: Option<Span>,
+    /// How often both sides are compared, key by key [default: 5m]
+    #[arg(long, env = "ETCD_SYNC_CHECK_INTERVAL", value_name = "DURATION")]
+    check_interval: Option<Span>,
+    /// How fast a comparison reads, both sides together, in bytes per second [default: 64MiB]
+    #[arg(long, env = "ETCD_SYNC_CHECK_RATE", value_name = "BYTES_PER_SECOND")]
+    check_rate: Option<Rate>,
+    /// Log one line for each key that is applied, without its value
+    #[arg(
+        long,
+        env = "ETCD_SYNC_DETAIL_LOGS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    detail_logs: Option<bool>,
+    #[command(flatten)]
+    guard: Guard,
+    #[command(flatten)]
+    apply: Apply,
+}
+
+impl RunFlags {
+    /// Returns `settings` with what these flags say in addition.
+    pub(crate) fn beside(self, settings: FileConfig) -> FileConfig {
+        let Self { listen, ready_max_lag, check_interval, check_rate, detail_logs, guard, apply } =
+            self;
+        FileConfig {
+            listen,
+            ready_max_lag,
+            check_interval,
+            check_rate,
+            detail_logs,
+            guard,
+            apply,
+            ..settings
+        }
+    }
+}
