@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crate::StatusReport;
+use crate::check::one_line;
 
 /// What readiness asks for beyond the state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,15 +83,4 @@ pub(crate) fn verbose(name: &str, checks: &[Check]) -> String {
         if checks.iter().all(|check| check.failure.is_none()) { "passed" } else { "failed" };
     let _ = writeln!(text, "{name} check {verdict}");
     text
-}
-
-/// Returns `text` with control characters escaped, so that it stays on its line.
-pub(crate) fn one_line(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = escaped.is_none().then_some(c);
-            escaped.into_iter().flatten().chain(plain)
-        })
-        .collect()
 }

@@ -1,4 +1,4 @@
-//! The metrics, rendered from a status on every scrape. No label ever holds a key's name.
+//! The metrics, rendered on every scrape from a status and from the checks. No label ever holds a key's name.
 
 use std::fmt;
 
@@ -10,6 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
+use crate::check::{CheckTotals, CheckVerdict, Conclusion, DURATION_ENDS, DifferenceKind};
 use crate::report::{DOCUMENTED_GUARDS, DOCUMENTED_STATES, Labelled, StatusReport};
 
 /// The content type for clients that accept OpenMetrics.
@@ -49,6 +50,11 @@ pub const METRICS: &[MetricSpec] = &[
         &[],
         "The primary revision up to which the standby equals the primary",
     ),
+    spec(
+        "verified_revision",
+        &[],
+        "The primary revision as of which a check last proved the standby equal",
+    ),
     spec("standby_revision", &[], "The standby's newest revision that the mirror knows of"),
     spec(
         "primary_compacted_revision",
@@ -78,15 +84,34 @@ pub const METRICS: &[MetricSpec] = &[
     spec("foreign_writes_total", &["op"], "Writes by others to keys in scope on the standby"),
     spec("fenced_txns_total", &[], "Transactions whose guard did not hold"),
     spec("guard_blocked", &["guard"], "1 for the guard that stopped the mirror, 0 for the others"),
+    spec("check_runs_total", &["result"], "Checks, by what came of them"),
+    spec("check_differences", &["kind"], "Keys that differed in the last check that had an answer"),
+    spec("check_duration_seconds", &[], "Time that checks took"),
+    spec(
+        "check_last_conclusive_timestamp_seconds",
+        &[],
+        "When the last check that had an answer ended, since 1970",
+    ),
     spec("last_contact_timestamp_seconds", &["side"], "When the cluster last answered, since 1970"),
     spec("build_info", &["version"], "The version that runs"),
 ];
 
-/// Renders the metrics of a status. One text serves both content types.
+/// Those that only a process that checks can tell.
+const CHECK_METRICS: [&str; 5] = [
+    "verified_revision",
+    "check_runs_total",
+    "check_differences",
+    "check_duration_seconds",
+    "check_last_conclusive_timestamp_seconds",
+];
+
+/// Renders the metrics of a status, and of the checks if there are any. One text serves both content
+/// types.
 #[must_use]
-pub fn render(report: &StatusReport) -> String {
+pub fn render(report: &StatusReport, checks: Option<&CheckTotals>) -> String {
     let mut registry = Registry::with_prefix("etcd_sync");
-    registry.register_collector(Box::new(Status(report.clone())));
+    let told = Told { report: report.clone(), checks: checks.cloned() };
+    registry.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a string can't fail; a partial exposition without `# EOF` would be refused.
     let _ = encode(&mut text, &registry);
@@ -94,12 +119,20 @@ pub fn render(report: &StatusReport) -> String {
 }
 
 #[derive(Debug)]
-struct Status(StatusReport);
+struct Told {
+    report: StatusReport,
+    checks: Option<CheckTotals>,
+}
 
-impl Collector for Status {
+impl Collector for Told {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         for metric in METRICS {
-            Samples { encoder: &mut encoder, metric }.write(&self.0)?;
+            let samples = Samples { encoder: &mut encoder, metric };
+            match &self.checks {
+                _ if !CHECK_METRICS.contains(&metric.name) => samples.write(&self.report)?,
+                Some(checks) => samples.write_checks(checks)?,
+                None => {}
+            }
         }
         Ok(())
     }
@@ -150,6 +183,23 @@ impl Samples<'_, '_> {
             }
             "last_contact_timestamp_seconds" => self.contacts(report),
             "build_info" => self.version(&report.version),
+            _ => Ok(()),
+        }
+    }
+
+    fn write_checks(mut self, checks: &CheckTotals) -> fmt::Result {
+        match self.metric.name {
+            "verified_revision" => self.gauge(checks.verified_revision),
+            "check_runs_total" => self.runs(&[
+                (CheckVerdict::InSync, checks.in_sync),
+                (CheckVerdict::Drift, checks.drift),
+                (CheckVerdict::Inconclusive, checks.inconclusive),
+            ]),
+            "check_differences" => self.differences(checks.last),
+            "check_duration_seconds" => self.check_durations(checks),
+            "check_last_conclusive_timestamp_seconds" => {
+                self.gauge(checks.last.and_then(|last| last.ended_at).map(signed))
+            }
             _ => Ok(()),
         }
     }
@@ -224,6 +274,41 @@ impl Samples<'_, '_> {
     fn durations(&mut self, sum: f64, count: u64) -> fmt::Result {
         let mut histogram = self.describe(MetricType::Histogram)?;
         histogram.encode_histogram::<[(&str, &str); 0]>(sum, count, &[(f64::INFINITY, count)], None)
+    }
+
+    fn runs(&mut self, runs: &[(CheckVerdict, u64)]) -> fmt::Result {
+        let mut family = self.describe(MetricType::Counter)?;
+        for (verdict, count) in runs {
+            let labels = [("result", verdict.as_str())];
+            ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn differences(&mut self, last: Option<Conclusion>) -> fmt::Result {
+        let Some(last) = last else { return Ok(()) };
+        let mut family = self.describe(MetricType::Gauge)?;
+        for (kind, count) in [
+            (DifferenceKind::Missed, last.missed),
+            (DifferenceKind::Surplus, last.surplus),
+            (DifferenceKind::Different, last.different),
+        ] {
+            let labels = [("kind", kind.as_str())];
+            ConstGauge::new(signed(count)).encode(family.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn check_durations(&mut self, checks: &CheckTotals) -> fmt::Result {
+        let ends = DURATION_ENDS.into_iter().chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = ends.zip(checks.durations).collect();
+        let mut histogram = self.describe(MetricType::Histogram)?;
+        histogram.encode_histogram::<[(&str, &str); 0]>(
+            checks.seconds,
+            checks.runs(),
+            &buckets,
+            None,
+        )
     }
 
     fn contacts(&mut self, report: &StatusReport) -> fmt::Result {

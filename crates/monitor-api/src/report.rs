@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
+use crate::{CheckReport, RepairReport};
+
 /// Every state that a mirror may be in, in the order of the documentation.
 pub const DOCUMENTED_STATES: [&str; 7] =
     ["starting", "waiting", "copying", "following", "paused", "blocked", "fenced"];
@@ -102,8 +104,47 @@ pub struct StatusReport {
     pub observed_at: Option<u64>,
     /// The copy that is running, or the last one.
     pub copy: CopyReport,
+    /// What the last check said; `null` before there was one.
+    pub last_check: Option<LastCheckReport>,
+    /// What became of the last order to repair; `null` if there never was one.
+    pub last_repair: Option<RepairReport>,
     /// Counts since the process started.
     pub counters: CountersReport,
+}
+
+/// What the last check said, without the keys: those are at `/api/v1/checks`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LastCheckReport {
+    /// `in-sync`, `drift` or `inconclusive`.
+    pub verdict: String,
+    /// Why, on one line.
+    pub reason: String,
+    /// When it began: seconds since 1970.
+    pub started_at: Option<u64>,
+    /// The primary revision as of which it proved the standby equal; `null` if it did not.
+    pub verified_revision: Option<i64>,
+    /// Keys that the standby lacked.
+    pub missed: u64,
+    /// Keys that the primary lacked.
+    pub surplus: u64,
+    /// Keys with different values.
+    pub different: u64,
+}
+
+impl From<&CheckReport> for LastCheckReport {
+    fn from(report: &CheckReport) -> Self {
+        let found = report.found();
+        Self {
+            verdict: report.verdict().as_str().to_owned(),
+            reason: report.reason().to_owned(),
+            started_at: found.started_at,
+            verified_revision: report.verified_revision(),
+            missed: found.missed,
+            surplus: found.surplus,
+            different: found.different,
+        }
+    }
 }
 
 /// The guard that stopped a mirror.

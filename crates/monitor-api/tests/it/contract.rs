@@ -1,18 +1,23 @@
 //! The written contracts: JSON fields, metric names, verdicts.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use monitor_api::{METRICS, Snapshot, StatusReport, Thresholds, Verdict, readiness, render};
+use monitor_api::{
+    CheckReport, CheckTotals, Checks, METRICS, Snapshot, StatusReport, Thresholds, Verdict,
+    readiness, render,
+};
 
-use crate::{blocked_report, full_report};
+use crate::{blocked_report, drift_report, full_report, nothing};
 
-/// The names that the documentation promises; those of features to come are commented.
-const PROMISED: [&str; 24] = [
+/// The names that the documentation promises.
+const PROMISED: [&str; 29] = [
     "state",
     "leader",
     "epoch",
     "primary_revision",
     "checkpoint_revision",
+    "verified_revision",
     "standby_revision",
     "primary_compacted_revision",
     "lag_revisions",
@@ -30,10 +35,12 @@ const PROMISED: [&str; 24] = [
     "foreign_writes_total",
     "fenced_txns_total",
     "guard_blocked",
+    "check_runs_total",
+    "check_differences",
+    "check_duration_seconds",
+    "check_last_conclusive_timestamp_seconds",
     "last_contact_timestamp_seconds",
     "build_info",
-    // With the scheduled check: verified_revision, check_runs_total, check_differences,
-    // check_duration_seconds, check_last_conclusive_timestamp_seconds.
 ];
 
 fn has_sample(text: &str, name: &str) -> bool {
@@ -48,9 +55,9 @@ fn has_sample(text: &str, name: &str) -> bool {
     })
 }
 
-#[test]
-fn every_promised_metric_has_a_sample_and_no_other_has() {
-    let text = render(&full_report());
+#[tokio::test]
+async fn every_promised_metric_has_a_sample_and_no_other_has() {
+    let text = render(&full_report(), Some(&totals().await));
     for name in PROMISED {
         assert!(has_sample(&text, name), "no sample of {name} in:\n{text}");
     }
@@ -62,7 +69,7 @@ fn every_promised_metric_has_a_sample_and_no_other_has() {
 
 #[test]
 fn metrics_carry_the_values_of_the_report() {
-    let text = render(&full_report());
+    let text = render(&full_report(), None);
     for line in [
         "etcd_sync_state{state=\"following\"} 1",
         "etcd_sync_state{state=\"blocked\"} 0",
@@ -80,13 +87,67 @@ fn metrics_carry_the_values_of_the_report() {
     ] {
         assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
     }
-    let blocked = render(&blocked_report());
+    let blocked = render(&blocked_report(), None);
     assert!(blocked.contains("etcd_sync_guard_blocked{guard=\"too_many_deletes\"} 1"));
+}
+
+#[tokio::test]
+async fn metrics_carry_what_the_checks_found() {
+    let text = render(&full_report(), Some(&totals().await));
+    for line in [
+        "etcd_sync_verified_revision 1200",
+        "etcd_sync_check_runs_total{result=\"in-sync\"} 1",
+        "etcd_sync_check_runs_total{result=\"drift\"} 1",
+        "etcd_sync_check_runs_total{result=\"inconclusive\"} 1",
+        "etcd_sync_check_differences{kind=\"missed\"} 2",
+        "etcd_sync_check_differences{kind=\"surplus\"} 1",
+        "etcd_sync_check_differences{kind=\"different\"} 1",
+        "etcd_sync_check_duration_seconds_sum 3.75",
+        "etcd_sync_check_duration_seconds_count 3",
+        "etcd_sync_check_duration_seconds_bucket{le=\"1.0\"} 0",
+        "etcd_sync_check_duration_seconds_bucket{le=\"5.0\"} 3",
+        "etcd_sync_check_duration_seconds_bucket{le=\"+Inf\"} 3",
+        "etcd_sync_check_last_conclusive_timestamp_seconds 1760000001",
+    ] {
+        assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_check_nothing_is_said_of_what_it_found() {
+    let checks = Checks::new(|| async { CheckReport::default() });
+    checks.run().await;
+    let text = render(&full_report(), Some(&checks.totals()));
+    let absent =
+        ["verified_revision", "check_differences", "check_last_conclusive_timestamp_seconds"];
+    for name in absent {
+        assert!(!text.contains(name), "{name} is made up in:\n{text}");
+    }
+    assert!(has_sample(&text, "check_runs_total"));
+    assert!(!has_sample(&render(&full_report(), None), "check_runs_total"), "nobody checks");
+}
+
+/// In sync, then drift, then no answer.
+async fn totals() -> CheckTotals {
+    let reports = [
+        CheckReport::judged(nothing()),
+        drift_report(),
+        CheckReport::inconclusive("compacted", nothing()),
+    ];
+    let reports = Mutex::new(reports.into_iter());
+    let checks = Checks::new(move || {
+        let report = reports.lock().unwrap().next().unwrap();
+        async { report }
+    });
+    for _ in 0..3 {
+        checks.run().await;
+    }
+    checks.totals()
 }
 
 #[test]
 fn what_is_not_known_has_no_sample() {
-    let text = render(&StatusReport::default());
+    let text = render(&StatusReport::default(), None);
     for name in ["lag_seconds", "checkpoint_revision", "leader", "epoch", "lag_revisions"] {
         assert!(!has_sample(&text, name), "{name} is made up in:\n{text}");
     }

@@ -1,67 +1,30 @@
 //! Real HTTP over loopback.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use monitor_api::{Limits, Snapshot, StatusReport, Thresholds, router, serve};
+use monitor_api::{Checks, Limits, Room, Snapshot, StatusReport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
-use crate::{blocked_report, full_report};
-
-struct Server {
-    at: SocketAddr,
-    publish: watch::Sender<Snapshot>,
-    stop: CancellationToken,
-    task: JoinHandle<()>,
-}
-
-async fn server(limits: Limits) -> Server {
-    let (publish, status) = watch::channel(Snapshot::new(full_report(), Instant::now()));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let at = listener.local_addr().unwrap();
-    let stop = CancellationToken::new();
-    let routes = router(status, Thresholds::default());
-    let task = tokio::spawn(serve(listener, routes, limits, stop.clone()));
-    Server { at, publish, stop, task }
-}
-
-impl Server {
-    /// Sends these bytes and returns everything that comes back before the connection ends.
-    async fn exchange(&self, bytes: &str) -> String {
-        let mut stream = TcpStream::connect(self.at).await.unwrap();
-        stream.write_all(bytes.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        // A reset after the answer is an end too.
-        let _ = stream.read_to_end(&mut answer).await;
-        String::from_utf8(answer).unwrap()
-    }
-
-    async fn request(&self, method: &str, target: &str) -> String {
-        let head = "Host: x\r\nConnection: close\r\n\r\n";
-        self.exchange(&format!("{method} {target} HTTP/1.1\r\n{head}")).await
-    }
-
-    fn publish(&self, report: StatusReport) {
-        self.publish.send_replace(Snapshot::new(report, Instant::now()));
-    }
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(1).unwrap_or("no answer")
-}
-
-fn body(answer: &str) -> &str {
-    answer.split_once("\r\n\r\n").map_or("", |(_, body)| body)
-}
+use crate::harness::{Server, body, server, server_of, status};
+use crate::{blocked_report, drift_report, full_report};
 
 #[tokio::test]
 async fn every_answer_forbids_sniffing_and_caching() {
     let server = server(Limits::default()).await;
-    for target in ["/", "/livez", "/readyz", "/healthz", "/metrics", "/api/v1/status", "/nothing"] {
+    for target in [
+        "/",
+        "/livez",
+        "/readyz",
+        "/healthz",
+        "/metrics",
+        "/api/v1/status",
+        "/api/v1/checks",
+        "/check",
+        "/check?hats=3",
+        "/nothing",
+    ] {
         let answer = server.request("GET", target).await.to_ascii_lowercase();
         assert!(answer.contains("x-content-type-options: nosniff"), "{target}: {answer}");
         assert!(answer.contains("cache-control: no-store"), "{target}: {answer}");
@@ -200,21 +163,36 @@ async fn idle_clients_beyond_the_limit_do_not_lock_the_others_out() {
 }
 
 #[tokio::test]
-async fn a_connection_ends_with_its_lifetime_however_busy() {
-    let limits = Limits { connection_lifetime: Duration::from_millis(200), ..Limits::default() };
-    let server = server(limits).await;
+async fn who_fetches_slowly_keeps_its_place_but_not_for_ever() {
+    let long = "k".repeat(1_000);
+    let checks = Checks::new(move || {
+        let mut found = drift_report().found().clone();
+        let key = found.differences[0].clone();
+        found.differences = (0..30_000).map(|_| key.clone()).collect();
+        found.differences.iter_mut().for_each(|difference| difference.note.clone_from(&long));
+        async { monitor_api::CheckReport::judged(found) }
+    });
+    let room = Room { check_callers_max: 1, ..Room::default() };
+    let limits = Limits { answer_lifetime: Duration::from_millis(200), ..Limits::default() };
+    let server = server_of(limits, Some(checks), room).await;
+    let mut slow = TcpStream::connect(server.at).await.unwrap();
+    slow.write_all(b"GET /check?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    slow.read_exact(&mut [0; 12]).await.unwrap();
+    assert_eq!(status(&server.request("GET", "/check").await), "503", "the only place is taken");
+
     let started = Instant::now();
-    server.exchange("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(started.elapsed() < Duration::from_secs(4), "held for {:?}", started.elapsed());
+    while status(&server.request("GET", "/check?limit=0").await) != "200" {
+        assert!(started.elapsed() < Duration::from_secs(20), "held for {:?}", started.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]
 async fn a_stop_closes_idle_connections_and_the_listener() {
     let server = server(Limits::default()).await;
-    let mut idle = TcpStream::connect(server.at).await.unwrap();
-    idle.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-    let mut first = [0; 12];
-    idle.read_exact(&mut first).await.unwrap();
+    let mut silent = TcpStream::connect(server.at).await.unwrap();
+    silent.write_all(b"GET /livez HTTP/1.1\r\nHost:").await.unwrap();
+    server.request("GET", "/livez").await;
     server.stop.cancel();
     let started = Instant::now();
     server.task.await.unwrap();

@@ -1,10 +1,20 @@
 //! What clients of the HTTP surface may rely on.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests fail loudly")]
 
+mod check_http;
+mod check_report;
+mod checks;
 mod contract;
+mod events;
+mod harness;
+mod hostile;
 mod http;
+mod properties;
 
-use monitor_api::{BlockedReport, CopyReport, CountersReport, Labelled, StatusReport};
+use monitor_api::{
+    BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
+    DifferenceReport, Labelled, PinsReport, StatusReport,
+};
 
 /// A report with every field set.
 fn full_report() -> StatusReport {
@@ -69,4 +79,56 @@ fn blocked_report() -> StatusReport {
 
 fn counted(side: Option<&str>, class: &str, count: u64) -> Labelled {
     Labelled { side: side.map(str::to_owned), class: class.to_owned(), count }
+}
+
+/// What a comparison finds that finds nothing.
+fn nothing() -> Comparison {
+    Comparison {
+        mirror: "default".into(),
+        scope_hash: "5eed".into(),
+        mode: CheckMode::Full,
+        started_at: Some(1_760_000_000),
+        duration_seconds: 1.25,
+        pins: vec![PinsReport { primary_revision: 1_200, standby_revision: 771, through: None }],
+        keys: 10,
+        bytes: 2_048,
+        ..Comparison::default()
+    }
+}
+
+/// A report with every field set, and keys that are up to no good.
+fn drift_report() -> CheckReport {
+    let differences = vec![
+        DifferenceReport {
+            class: "collected".into(),
+            note: "deleted on the standby at 770".into(),
+            primary_modified: Some(1_100),
+            ..DifferenceReport::new(DifferenceKind::Missed, b"/registry/pods/a/b")
+        },
+        DifferenceReport {
+            class: "engine-defect".into(),
+            standby_modified: Some(765),
+            ..DifferenceReport::new(DifferenceKind::Surplus, b"/registry/\x1b[2J\xff\r\n")
+        },
+        DifferenceReport {
+            primary_modified: Some(1_150),
+            standby_modified: Some(769),
+            ..DifferenceReport::new(DifferenceKind::Different, "/registry/ä\\b".as_bytes())
+        },
+    ];
+    let first = PinsReport {
+        primary_revision: 1_190,
+        standby_revision: 768,
+        through: Some("/registry/pods/a/b".into()),
+    };
+    CheckReport::judged(Comparison {
+        pins: vec![first, nothing().pins.remove(0)],
+        missed: 2,
+        surplus: 1,
+        different: 1,
+        unsettled: 1,
+        classes: [("collected".into(), 2), ("engine-defect".into(), 1)].into(),
+        differences,
+        ..nothing()
+    })
 }
