@@ -83,7 +83,7 @@ pub enum Breach {
     Count,
 }
 
-fn name(side: Side) -> &'static str {
+pub(crate) fn name(side: Side) -> &'static str {
     match side {
         Side::Primary => "primary",
         Side::Standby => "standby",

@@ -2,6 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
 mod algebra;
+mod check;
+mod digest_file;
+mod digest_tree;
+mod digest_world;
 mod hostile;
 mod interrupted;
 mod world;
