@@ -4,8 +4,10 @@ use etcd_mvcc::{
     Commit, CommitTxn, Entry, Expect, Failure, Guard, Op, ReadRange, StandbyRevision, Txn, Value,
 };
 
+use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
-use crate::record::{Checkpoint, Control, Desired, Epoch, RecordError};
+use crate::record::{Checkpoint, Epoch, RecordError};
+use crate::repair::{RepairDigest, RepairKinds, RepairOrder, RepairRecord};
 
 /// An order to a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,17 @@ pub struct Stored {
     pub control: Control,
     /// What the mirror last said of itself, as it was encoded.
     pub status: Option<Value>,
+    /// What became of the last order to repair that was looked at.
+    pub repair: Option<RepairRecord>,
+}
+
+impl Stored {
+    /// Returns the order to repair that no mirror has looked at yet, if there is one.
+    #[must_use]
+    pub fn repair_waiting(&self) -> Option<RepairOrder> {
+        let seen = self.repair.as_ref().map(|record| record.order);
+        self.control.repair.filter(|order| seen != Some(order.id))
+    }
 }
 
 /// Why an order, or a question, came to nothing.
@@ -46,6 +59,9 @@ pub enum OrderError {
     /// Somebody else kept writing the control record at the same time.
     #[error("the control record changed while the order was given; give it again")]
     Raced,
+    /// The mirror was told to stand still, or that the standby is a primary now.
+    #[error("the mirror is told to stand still: `etcd-sync resume` comes first")]
+    StandsStill,
 }
 
 /// Reads what the mirror called `name` has stored.
@@ -62,17 +78,18 @@ where
     S: ReadRange<Revision = StandbyRevision>,
 {
     let own = OwnKeys::new(name);
-    let keys = [own.checkpoint, own.epoch, own.control, own.status];
+    let keys = [own.checkpoint, own.epoch, own.control, own.status, own.repair];
     let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
     let mut entries = entries.into_iter();
     let mut next = || entries.next().flatten();
-    let (checkpoint, epoch, control, status) = (next(), next(), next(), next());
+    let (checkpoint, epoch, control, status, repair) = (next(), next(), next(), next(), next());
     Ok(Stored {
         written_at: checkpoint.as_ref().map(|entry| entry.modified),
         checkpoint: checkpoint.map(|entry| Checkpoint::decode(&entry.value)).transpose()?,
         epoch: epoch.map(|entry| Epoch::decode(&entry.value)).transpose()?,
         control: decode_control(control.as_ref())?,
         status: status.map(|entry| entry.value),
+        repair: repair.map(|entry| RepairRecord::decode(&entry.value)).transpose()?,
     })
 }
 
@@ -93,20 +110,77 @@ pub async fn give<S>(standby: &S, name: &str, order: Order) -> Result<(), OrderE
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
-    /// Two operators at once are likely to be told so; ten collisions in a row are not.
-    const ATTEMPTS: usize = 10;
-
-    let own = OwnKeys::new(name);
-    for _ in 0..ATTEMPTS {
-        let keys = [own.control.clone()];
-        let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
-        let entry = entries.into_iter().next().flatten();
-        let mut control = decode_control(entry.as_ref())?;
+    let change = |control: &mut Control, _: Option<&Value>| {
         match &order {
             Order::Pause => control.desired = Desired::Pause,
             Order::Resume => control.desired = Desired::Run,
             Order::Accept(digest) => control.accept = Some(digest.clone()),
         }
+        Ok(())
+    };
+    change_control(standby, name, change).await
+}
+
+/// Orders the mirror called `name` to carry out the repair with this digest, and returns the
+/// order's id: [`Stored::repair`] has the same one as soon as the mirror has looked at it.
+///
+/// The order is looked at while the mirror follows; until then it waits, through restarts too. It
+/// is carried out only if it still does exactly what the digest names, and at most once; giving
+/// the same digest again is another order. An order that waits gives way to a newer one. A full
+/// resync is the repair of [`RepairKinds::default`].
+///
+/// # Errors
+///
+/// The standby did not take it, or [`OrderError::StandsStill`]: the mirror goes on as before. An
+/// order that is given first and a pause afterwards is not refused: it waits for the resumption.
+///
+/// # Cancel safety
+///
+/// A dropped call may still take effect.
+pub async fn order_repair<S>(
+    standby: &S,
+    name: &str,
+    kinds: RepairKinds,
+    digest: RepairDigest,
+) -> Result<u64, OrderError>
+where
+    S: ReadRange<Revision = StandbyRevision> + CommitTxn,
+{
+    let change = |control: &mut Control, last: Option<&Value>| {
+        if control.desired != Desired::Run {
+            return Err(OrderError::StandsStill);
+        }
+        // Unlike the one that waits and the one that was looked at: no order is taken for another.
+        let given = control.repair.map_or(0, |order| order.id);
+        let last = last.map(RepairRecord::decode).transpose()?;
+        let id = given.max(last.map_or(0, |record| record.order)) + 1;
+        control.repair = Some(RepairOrder { id, kinds, digest });
+        Ok(id)
+    };
+    change_control(standby, name, change).await
+}
+
+/// Changes the control record, unless somebody else does so at the same time. `change` is given
+/// the repair record too.
+async fn change_control<S, T>(
+    standby: &S,
+    name: &str,
+    change: impl Fn(&mut Control, Option<&Value>) -> Result<T, OrderError>,
+) -> Result<T, OrderError>
+where
+    S: ReadRange<Revision = StandbyRevision> + CommitTxn,
+{
+    /// Two operators at once are likely to be told so; ten collisions in a row are not.
+    const ATTEMPTS: usize = 10;
+
+    let own = OwnKeys::new(name);
+    for _ in 0..ATTEMPTS {
+        let keys = [own.control.clone(), own.repair.clone()];
+        let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
+        let mut entries = entries.into_iter();
+        let (entry, repair) = (entries.next().flatten(), entries.next().flatten());
+        let mut control = decode_control(entry.as_ref())?;
+        let changed = change(&mut control, repair.as_ref().map(|entry| &entry.value))?;
         let expect = entry.map_or(Expect::Absent, |entry| Expect::ModifiedAt(entry.modified));
         let txn = Txn {
             guard: Guard(vec![(own.control.clone(), expect)]),
@@ -114,7 +188,7 @@ where
             own: vec![Op::Put { key: own.control.clone(), value: control.encode() }],
         };
         match standby.commit(txn).await {
-            Ok(Commit::Done(_)) => return Ok(()),
+            Ok(Commit::Done(_)) => return Ok(changed),
             Ok(Commit::Refused) => {}
             Err(failure) => return Err(OrderError::Standby(failure)),
         }

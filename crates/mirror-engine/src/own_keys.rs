@@ -14,6 +14,8 @@ pub struct OwnKeys {
     pub control: Key,
     /// What the mirror says of itself.
     pub status: Key,
+    /// What became of the last repair.
+    pub repair: Key,
     ledger: String,
 }
 
@@ -27,6 +29,7 @@ impl OwnKeys {
             epoch: key("epoch"),
             control: key("control"),
             status: key("status"),
+            repair: key("repair"),
             ledger: format!("{OWN_PREFIX}{name}/ledger/"),
         }
     }

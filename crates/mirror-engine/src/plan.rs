@@ -131,7 +131,9 @@ where
     }
     let stored = crate::orders::read_state(standby, name).await?;
     let (entered, written_at) = (stored.checkpoint.is_some(), stored.written_at);
-    let mut ledger = load_ledger(standby, name, stored.checkpoint, stored.written_at).await?;
+    let accounted = accounted(stored.checkpoint, written_at);
+    let mut ledger =
+        load_ledger(standby, name, accounted, None).await.map_err(PlanError::Standby)?;
     let limits = WalkLimits::default();
     let mut survey = Survey::new(scope, limits, head.cluster, !entered)
         .replacing(written_at)
@@ -168,23 +170,32 @@ where
     })
 }
 
-async fn load_ledger<S>(
-    standby: &S,
-    name: &str,
+/// What a checkpoint says of who wrote what; the transaction that wrote it was the mirror's too.
+pub(crate) fn accounted(
     checkpoint: Option<Checkpoint>,
     written_at: Option<StandbyRevision>,
-) -> Result<Ledger, PlanError>
-where
-    S: ReadRange<Revision = StandbyRevision>,
-{
+) -> Accounted {
     let mut accounted =
         checkpoint.map_or_else(Accounted::default, |checkpoint| checkpoint.accounted);
     accounted.ours.extend(written_at);
+    accounted
+}
+
+/// Reads the ledger, at one revision of the standby or, without one, as it is.
+pub(crate) async fn load_ledger<S>(
+    standby: &S,
+    name: &str,
+    accounted: Accounted,
+    at: Option<StandbyRevision>,
+) -> Result<Ledger, Failure>
+where
+    S: ReadRange<Revision = StandbyRevision>,
+{
     let mut ledger = Ledger::new(accounted);
     let own = OwnKeys::new(name);
     let mut walk = Walk::new(&[own.ledger_range()], WalkLimits::default(), true);
-    while let Some(request) = walk.request::<StandbyRevision>(None) {
-        let page = standby.read_page(request.clone()).await.map_err(PlanError::Standby)?;
+    while let Some(request) = walk.request::<StandbyRevision>(at) {
+        let page = standby.read_page(request.clone()).await?;
         for entry in &page.entries {
             if let Some(key) = own.ledgered(&entry.key) {
                 ledger.load(&key);

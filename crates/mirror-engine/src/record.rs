@@ -6,7 +6,7 @@
 use etcd_mvcc::{ClusterId, Key, PrimaryRevision, Revision, StandbyRevision, Value};
 use serde::{Deserialize, Serialize};
 
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Where the mirror stands. Written in the same transaction as the data that it speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,35 +99,14 @@ pub struct Epoch {
     pub owner: String,
 }
 
-/// What the operator wants.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Control {
-    /// The state to be in.
-    pub desired: Desired,
-    /// The digest of a plan that may be carried out although a guard stopped it.
-    pub accept: Option<String>,
-}
-
-/// The state that the operator wants the mirror to be in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Desired {
-    /// Mirror.
-    #[default]
-    Run,
-    /// Stand still.
-    Pause,
-    /// The standby has become a primary: never write again.
-    Promoted,
-}
-
 /// A stored record that can't be understood.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct RecordError(String);
+pub struct RecordError(pub(crate) String);
 
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
-enum KeyText {
+pub(crate) enum KeyText {
     Text(String),
     Bytes { hex: String },
 }
@@ -177,14 +156,6 @@ struct EpochText {
     owner: String,
 }
 
-#[derive(Serialize, Deserialize)]
-struct ControlText {
-    version: u32,
-    desired: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    accept: Option<String>,
-}
-
 impl From<&Key> for KeyText {
     fn from(key: &Key) -> Self {
         match std::str::from_utf8(key.as_bytes()) {
@@ -197,7 +168,7 @@ impl From<&Key> for KeyText {
 }
 
 impl KeyText {
-    fn into_key(self) -> Result<Key, RecordError> {
+    pub(crate) fn into_key(self) -> Result<Key, RecordError> {
         match self {
             Self::Text(text) => Ok(Key::from(text)),
             Self::Bytes { hex } => {
@@ -216,17 +187,20 @@ impl KeyText {
     }
 }
 
-fn parse<'a, T: Deserialize<'a>>(what: &str, value: &'a Value) -> Result<T, RecordError> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(
+    what: &str,
+    value: &'a Value,
+) -> Result<T, RecordError> {
     serde_json::from_slice(value.expose())
         .map_err(|error| RecordError(format!("the {what} can't be read: {error}")))
 }
 
-fn write(record: &impl Serialize) -> Value {
+pub(crate) fn write(record: &impl Serialize) -> Value {
     // These structs hold strings and numbers only: there is nothing that JSON can't express.
     Value::from(serde_json::to_vec(record).unwrap_or_default())
 }
 
-fn known(what: &str, version: u32) -> Result<(), RecordError> {
+pub(crate) fn known(what: &str, version: u32) -> Result<(), RecordError> {
     if version == VERSION {
         return Ok(());
     }
@@ -356,37 +330,6 @@ impl Epoch {
         let text: EpochText = parse("epoch", value)?;
         known("epoch", text.version)?;
         Ok(Self { number: text.epoch, owner: text.owner })
-    }
-}
-
-impl Control {
-    /// Writes the record down.
-    #[must_use]
-    pub fn encode(&self) -> Value {
-        let desired = match self.desired {
-            Desired::Run => "run",
-            Desired::Pause => "pause",
-            Desired::Promoted => "promoted",
-        };
-        let accept = self.accept.clone();
-        write(&ControlText { version: VERSION, desired: desired.to_owned(), accept })
-    }
-
-    /// Reads a record.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are no record, or one of a newer version.
-    pub fn decode(value: &Value) -> Result<Self, RecordError> {
-        let text: ControlText = parse("control record", value)?;
-        known("control record", text.version)?;
-        let desired = match text.desired.as_str() {
-            "run" => Desired::Run,
-            "pause" => Desired::Pause,
-            "promoted" => Desired::Promoted,
-            other => return Err(RecordError(format!("the control record wants {other:?}"))),
-        };
-        Ok(Self { desired, accept: text.accept })
     }
 }
 

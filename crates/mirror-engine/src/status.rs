@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use etcd_mvcc::{ClusterId, PrimaryRevision, StandbyRevision};
 
+use crate::repair::RepairRecord;
+
 /// The state of a mirror.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
@@ -213,6 +215,8 @@ pub struct Status {
     pub standby_contact_age: Option<Duration>,
     /// The copy that is running, or the last one.
     pub copy: CopyProgress,
+    /// The repair that is being carried out, or what became of the last one.
+    pub last_repair: Option<RepairRecord>,
     /// Counts since the process started.
     pub counters: Counters,
 }

@@ -273,7 +273,7 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                 Ok(head) => head,
                 Err(failure) => return Input::StandingFailed(Peer::Primary, failure),
             };
-            let keys = [own.epoch, own.checkpoint, own.control];
+            let keys = [own.epoch, own.checkpoint, own.control, own.repair];
             let stored = match standby.head().await {
                 Ok(head) => standby.read_keys(&keys, None).await.map(|entries| (head, entries)),
                 Err(failure) => Err(failure),
@@ -282,8 +282,9 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                 Ok((standby, entries)) => {
                     let mut entries = entries.into_iter();
                     let mut next = || entries.next().flatten();
-                    let (epoch, checkpoint, control) = (next(), next(), next());
-                    let standing = Standing { primary, standby, epoch, checkpoint, control };
+                    let (epoch, checkpoint, control, repair) = (next(), next(), next(), next());
+                    let standing =
+                        Standing { primary, standby, epoch, checkpoint, control, repair };
                     Input::Standing(Box::new(standing))
                 }
                 Err(failure) => Input::StandingFailed(Peer::Standby, failure),

@@ -28,6 +28,8 @@ pub(super) struct Reporter {
     logged: (String, Duration),
     state: Option<State>,
     blocked: Option<String>,
+    /// The last repair, by order and outcome.
+    repair: Option<(u64, &'static str)>,
     primary_contact: Option<Duration>,
     standby_contact: Option<Duration>,
     txn_time: Duration,
@@ -47,6 +49,7 @@ impl Reporter {
             logged: (String::new(), Duration::ZERO),
             state: None,
             blocked: None,
+            repair: None,
             primary_contact: None,
             standby_contact: None,
             txn_time: Duration::ZERO,
@@ -157,6 +160,7 @@ impl Reporter {
             }
             self.blocked = blocked;
         }
+        self.log_repair(status);
         let trouble = status.state == State::Starting && !status.reason.is_empty();
         let repeated =
             self.logged.0 == status.reason && now.saturating_sub(self.logged.1) < REPEAT_AFTER;
@@ -164,6 +168,26 @@ impl Reporter {
             tracing::warn!("{}", status.reason);
             self.logged = (status.reason.clone(), now);
         }
+    }
+
+    fn log_repair(&mut self, status: &Status) {
+        let Some(record) = &status.last_repair else { return };
+        let repair = Some((record.order, record.outcome.as_str()));
+        if repair == self.repair {
+            return;
+        }
+        // Whoever has given the order waits for its outcome.
+        self.stored_at = None;
+        self.repair = repair;
+        tracing::info!(
+            order = record.order,
+            digest = %record.digest,
+            outcome = record.outcome.as_str(),
+            reason = %record.reason,
+            keys = record.written.total(),
+            skipped = record.skipped,
+            "repair"
+        );
     }
 
     /// The write that stores the status, if it is time to.

@@ -61,6 +61,17 @@ impl Comparison {
         }
     }
 
+    /// Reads both sides at these revisions, the standby at the first that comes if there is none.
+    pub(crate) fn pinned(
+        mut self,
+        primary: PrimaryRevision,
+        standby: Option<StandbyRevision>,
+    ) -> Self {
+        self.primary_pin = Some(primary);
+        self.standby_pin = standby;
+        self
+    }
+
     /// Skips everything before `cursor`, which an earlier comparison had reached at `base`.
     pub(crate) fn resume(&mut self, cursor: &Key, base: PrimaryRevision) {
         if let Some(key) = self.scope.primary_key(cursor) {
@@ -78,6 +89,11 @@ impl Comparison {
     /// The revision that the primary is read at now.
     pub(crate) fn pin(&self) -> Option<PrimaryRevision> {
         self.primary_pin
+    }
+
+    /// The revision that the standby is read at now.
+    pub(crate) fn standby_pin(&self) -> Option<StandbyRevision> {
+        self.standby_pin
     }
 
     /// Returns the next page of the primary to read, if one is wanted: while one page is being

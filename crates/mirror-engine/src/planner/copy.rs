@@ -11,7 +11,6 @@ use etcd_mvcc::{
     StandbyRevision, Step, Write,
 };
 
-use super::batch::write_bytes;
 use super::comparison::{Comparison, Pins};
 use super::round::{KEYS_WAITING_MAX, Round, note_entry};
 use super::{Effect, Peer, Phase, Planner, Survey, Then};
@@ -101,7 +100,10 @@ impl Planner {
         let Some(comparison) = self.comparison() else { return };
         match page {
             Ok(page) => comparison.primary_page(page),
-            Err(failure) if failure.class == FailureClass::Resync => comparison.primary_compacted(),
+            Err(failure) if failure.class == FailureClass::Resync => {
+                comparison.primary_compacted();
+                self.on_repair_compacted(Peer::Primary);
+            }
             Err(failure) => self.on_failure(Peer::Primary, &failure),
         }
     }
@@ -110,7 +112,10 @@ impl Planner {
         let Some(comparison) = self.comparison() else { return };
         match page {
             Ok(page) => comparison.standby_page(page),
-            Err(failure) if failure.class == FailureClass::Resync => comparison.standby_compacted(),
+            Err(failure) if failure.class == FailureClass::Resync => {
+                comparison.standby_compacted();
+                self.on_repair_compacted(Peer::Standby);
+            }
             Err(failure) => self.on_failure(Peer::Standby, &failure),
         }
     }
@@ -119,11 +124,8 @@ impl Planner {
         match &mut self.phase {
             Phase::Copying(copying) => copying.comparison(),
             Phase::Blocked(held) => held.comparison(),
-            Phase::Starting(_)
-            | Phase::Following(_)
-            | Phase::Paused
-            | Phase::Fenced { .. }
-            | Phase::Ended => None,
+            Phase::Following(following) => following.comparison(),
+            Phase::Starting(_) | Phase::Paused | Phase::Fenced { .. } | Phase::Ended => None,
         }
     }
 
@@ -260,7 +262,7 @@ impl Planner {
     fn fetch(&mut self) {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
-        let full = round.writes_bytes >= self.settings.txn.bytes * 2;
+        let full = round.writes.bytes() >= self.settings.txn.bytes * 2;
         if !round.fetching.is_empty() || round.to_fetch.is_empty() || full {
             return;
         }
@@ -309,7 +311,7 @@ impl Planner {
         let unfused = copying.unfused;
         let Stage::Round(round) = &mut copying.stage else { return };
         let flushing = round.nothing_more_comes();
-        if round.is_due(&limits) || (flushing && !round.writes.is_empty()) {
+        if round.writes.is_due(&limits) || (flushing && !round.writes.is_empty()) {
             return self.commit_writes();
         }
         if !flushing {
@@ -345,18 +347,7 @@ impl Planner {
         let room = self.room(&before);
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
-        let (mut writes, mut bytes) = (Vec::new(), 0);
-        while writes.len() < limits.ops
-            && let Some(write) = round.writes.front()
-        {
-            let more = write_bytes(write);
-            if !writes.is_empty() && bytes + more > limits.bytes.min(room) {
-                break;
-            }
-            bytes += more;
-            writes.extend(round.writes.pop_front());
-        }
-        round.writes_bytes = round.writes_bytes.saturating_sub(bytes);
+        let (writes, bytes) = round.writes.take(&limits, room);
         for write in &writes {
             self.ledger.adopt(&self.own, write.op.key());
         }
@@ -369,7 +360,7 @@ impl Planner {
 
     /// Sends a write that is too large to travel with the checkpoint: alone, once the checkpoint
     /// says that a copy is under way.
-    fn commit_large(&mut self, mut writes: Vec<Write>) {
+    fn commit_large(&mut self, writes: Vec<Write>) {
         let copying = |c: &Checkpoint| matches!(c.phase, Stored::Copying(_));
         let marked = self.checkpoint.as_ref().is_some_and(copying);
         if marked {
@@ -378,13 +369,10 @@ impl Planner {
         if let Phase::Copying(copying) = &mut self.phase
             && let Stage::Round(round) = &mut copying.stage
         {
-            while let Some(write) = writes.pop() {
-                round.writes_bytes += write_bytes(&write);
-                round.writes.push_front(write);
-            }
+            round.writes.put_back(writes);
         }
         let record = self.copy_record();
-        self.commit(Then::RoundApplied, writes, record);
+        self.commit(Then::RoundApplied, Vec::new(), record);
     }
 
     /// The checkpoint that says how far the round has come once the writes sent are applied.

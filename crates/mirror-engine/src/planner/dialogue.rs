@@ -20,6 +20,8 @@ pub struct Standing {
     pub checkpoint: Option<Entry<StandbyRevision>>,
     /// The operator's orders.
     pub control: Option<Entry<StandbyRevision>>,
+    /// What became of the last repair.
+    pub repair: Option<Entry<StandbyRevision>>,
 }
 
 /// One of the two clusters, for counting what failed.
@@ -96,8 +98,8 @@ pub enum Input {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask both clusters for their heads and the standby for epoch, checkpoint and control, all
-    /// linearizable: [`Input::Standing`] or [`Input::StandingFailed`].
+    /// Ask both clusters for their heads and the standby for epoch, checkpoint, control and repair
+    /// record, all linearizable: [`Input::Standing`] or [`Input::StandingFailed`].
     ReadStanding,
     /// Read single keys of the primary: [`Input::Witnesses`].
     ReadWitnesses {

@@ -4,6 +4,7 @@ use etcd_mvcc::{Committed, Expect, Failure, FailureClass, Guard, Key, Op, Txn, W
 
 use super::{Effect, Peer, Planner, batch};
 use crate::record::Checkpoint;
+use crate::repair::RepairRecord;
 
 /// The transaction that is on its way, and what follows from it.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(super) struct InFlight {
     pub(super) bytes: u64,
     /// The key, if it writes just one.
     pub(super) only: Option<Key>,
+    /// The account of a repair that it writes, if it does.
+    pub(super) repair: Option<RepairRecord>,
 }
 
 /// What follows a transaction that happened.
@@ -31,16 +34,32 @@ pub(super) enum Then {
     CopyClosed,
     /// A batch, a part of one, or an idle checkpoint was applied.
     FollowApplied,
+    /// A repair has mended some keys.
+    Mended,
+    /// A repair has ended.
+    RepairEnded,
 }
 
 impl Planner {
     /// Sends a transaction under the guard of epoch and checkpoint.
     pub(super) fn commit(&mut self, then: Then, writes: Vec<Write>, record: Option<Checkpoint>) {
+        self.commit_with(then, writes, record, None);
+    }
+
+    /// The same, with the account of a repair.
+    pub(super) fn commit_with(
+        &mut self,
+        then: Then,
+        writes: Vec<Write>,
+        record: Option<Checkpoint>,
+        repair: Option<RepairRecord>,
+    ) {
         let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
-        let mut own = Vec::new();
+        let mut own: Vec<_> = repair.iter().map(|repair| self.repair_op(repair)).collect();
         let record = record.map(|mut record| {
             record.epoch = epoch.number;
-            let bytes: usize = writes.iter().map(batch::write_bytes).sum();
+            let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
+                + own.iter().map(batch::op_bytes).sum::<usize>();
             own.extend(self.ledger.take_ops(self.room(&record).saturating_sub(bytes)));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
@@ -51,6 +70,9 @@ impl Planner {
             (self.own.checkpoint.clone(), self.checkpoint_modified),
         ]);
         self.send(then, Txn { guard, writes, own }, record);
+        if let Some(flight) = &mut self.in_flight {
+            flight.repair = repair;
+        }
     }
 
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
@@ -69,6 +91,7 @@ impl Planner {
             deletes: (txn.writes.len() - puts) as u64,
             bytes: bytes as u64,
             only,
+            repair: None,
         });
         self.effects.push_back(Effect::Commit(txn));
     }
@@ -84,6 +107,9 @@ impl Planner {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
         }
+        if let Some(repair) = flight.repair {
+            self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
+        }
         match flight.then {
             Then::Claimed => self.on_claimed(committed.revision),
             Then::Enrolled => {}
@@ -94,7 +120,8 @@ impl Planner {
                 self.on_round_applied(committed);
             }
             Then::CopyClosed => self.follow(),
-            Then::FollowApplied => self.on_follow_applied(),
+            Then::Mended => self.on_mended(committed),
+            Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),
         }
     }
 

@@ -9,6 +9,8 @@ use etcd_mvcc::{
 };
 
 use super::batch::{Placed, Waiting, next_batch, next_part, txn_bytes, write_bytes};
+use super::comparison::Comparison;
+use super::repair::Repair;
 use super::witness::{is_newer, note};
 use super::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, Phase as Stored, Witness};
@@ -30,6 +32,8 @@ pub(super) struct Following {
     backlog_bytes: usize,
     /// The rest of a revision that is too wide for one transaction.
     torn: Option<Torn>,
+    /// A repair that is running: nothing is taken off the backlog meanwhile.
+    pub(super) repair: Option<Box<Repair>>,
     committed_at: Duration,
     /// The newest change that was received, in scope or not: the checkpoint moves over revisions
     /// that hold nothing in scope, and must bear witness of them too.
@@ -54,6 +58,10 @@ impl Following {
     pub(super) fn level(&self) -> Option<PrimaryRevision> {
         (self.backlog.is_empty() && self.torn.is_none()).then_some(self.seen)
     }
+
+    pub(super) fn comparison(&mut self) -> Option<&mut Comparison> {
+        self.repair.as_mut().map(|repair| repair.comparison())
+    }
 }
 
 impl Planner {
@@ -66,17 +74,33 @@ impl Planner {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             torn: None,
+            repair: None,
             committed_at: self.now,
             newest: None,
         });
         self.status.state = State::Following;
         self.status.reason.clear();
+        self.watch_primary(applied);
+    }
+
+    /// Watches what follows `seen`.
+    fn watch_primary(&mut self, seen: PrimaryRevision) {
         // All keys, so that every revision is seen to pass; or what the role allows.
         let range = if self.watch_all { KeyRange::all() } else { self.scope.primary_hull() };
         // Inclusive: a watch from applied+1 misses a deletion at exactly the compacted revision
         // (etcd-io/etcd#19179), a watch from applied is told that it was compacted.
-        let from = applied.max(PrimaryRevision::new(1));
+        let from = seen.max(PrimaryRevision::new(1));
         self.effects.push_back(Effect::Watch { range, from });
+    }
+
+    /// Pages that are on their way would be taken for the next repair's: abandons them, and opens
+    /// the watches again, which go with them. What has been received is kept.
+    pub(super) fn forget_pages(&mut self) {
+        let Phase::Following(following) = &self.phase else { return };
+        let seen = following.seen;
+        self.forget();
+        self.watch_standby();
+        self.watch_primary(seen);
     }
 
     pub(super) fn on_changed(&mut self, batch: Batch<PrimaryRevision>) {
@@ -153,14 +177,21 @@ impl Planner {
     }
 
     pub(super) fn pump_follow(&mut self) {
+        let Phase::Following(following) = &self.phase else { return };
+        if following.repair.is_some() {
+            return self.pump_repair();
+        }
         if self.in_flight.is_some() {
+            return;
+        }
+        if following.torn.is_some() {
+            return self.commit_part();
+        }
+        if self.begin_repair() {
             return;
         }
         let now = self.now;
         let Phase::Following(following) = &mut self.phase else { return };
-        if following.torn.is_some() {
-            return self.commit_part();
-        }
         let limits = &self.settings.txn;
         if let Some(batch) = next_batch(&mut following.backlog, self.settings.coalesce, limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();

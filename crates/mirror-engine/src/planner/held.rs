@@ -96,6 +96,7 @@ impl Planner {
             checkpoint_unreadable: None,
             checkpoint: Some(checkpoint),
             accepted: false,
+            claimed: false,
         };
         self.hold(Box::new(standing), GuardKind::TooManyDeletes, reason);
     }

@@ -56,7 +56,10 @@ impl Ledger {
     /// It is ours if we made it, or if we were the last to write it.
     pub(crate) fn is_foreign(&self, entry: &Entry<StandbyRevision>) -> bool {
         let unsure = |revision| self.accounted.may_be_foreign(revision);
-        self.holds(&entry.key) || (unsure(entry.created) && unsure(entry.modified))
+        // An entry may be older than our write, if what told so was compacted before we saw it.
+        let written_last = self.accounted.ours.contains(&entry.modified);
+        !written_last
+            && (self.holds(&entry.key) || (unsure(entry.created) && unsure(entry.modified)))
     }
 
     pub(crate) fn holds(&self, key: &Key) -> bool {
@@ -149,6 +152,7 @@ impl Ledger {
         let mut foreign = Foreign::default();
         for group in &batch.groups {
             if self.is_ours(own, &group.changes, group.revision) {
+                self.settle_ours(own, &group.changes);
                 continue;
             }
             for change in group.changes.iter().filter(|change| admits(change.key().as_bytes())) {
@@ -174,6 +178,17 @@ impl Ledger {
         self.accounted.through = self.accounted.through.max(batch.position);
         self.forget_ours();
         foreign
+    }
+
+    /// What we wrote is ours, also where somebody else's write before it was heard of only after
+    /// ours was sent.
+    fn settle_ours(&mut self, own: &OwnKeys, changes: &[Change<StandbyRevision>]) {
+        for change in changes {
+            let key = change.key();
+            if self.known.remove(&xxh3_64(key.as_bytes())) {
+                self.pending.push_back((change.modified(), Op::Delete { key: own.ledger(key) }));
+            }
+        }
     }
 
     /// Whatever we write moves the checkpoint or the epoch with it, or is remembered.
@@ -277,6 +292,22 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_ours_also_if_the_write_before_ours_is_heard_of_late() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/b");
+        let mut ledger = Ledger::default();
+        // Our write is sent before the other's is heard of.
+        ledger.adopt(&own, &key);
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        assert!(ledger.is_foreign(&held(&key, 6, 6)));
+        let ours = vec![put(&own.checkpoint, 1, 7), put(&key, 6, 7)];
+        ledger.account(&own, &batch(7, ours), |_| true);
+        assert!(!ledger.is_foreign(&held(&key, 6, 7)));
+        assert_eq!(ledger.take_ops(usize::MAX).len(), 1);
+        assert_eq!(ledger.take_ops(usize::MAX), vec![Op::Delete { key: own.ledger(&key) }]);
+    }
+
+    #[test]
     fn in_a_gap_only_our_own_transactions_are_known() {
         let mut ledger = Ledger::default();
         ledger.wrote(StandbyRevision::new(3));
@@ -288,6 +319,18 @@ mod tests {
         assert!(!ledger.is_foreign(&held(&key, 4, 3)), "we were the last to write it");
         ledger.close_gaps();
         assert!(!ledger.is_foreign(&held(&key, 4, 4)), "all keys have been looked at since");
+    }
+
+    #[test]
+    fn an_entry_older_than_our_last_write_makes_nothing_foreign() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/b");
+        let mut ledger = Ledger::default();
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        ledger.wrote(StandbyRevision::new(8));
+        ledger.skip_to(StandbyRevision::new(9));
+        assert!(ledger.is_foreign(&held(&key, 6, 6)));
+        assert!(!ledger.is_foreign(&held(&key, 6, 8)));
     }
 
     #[test]

@@ -27,6 +27,8 @@ mod held;
 mod lag;
 mod ledger;
 mod order;
+mod outbox;
+mod repair;
 mod round;
 mod start;
 mod survey;
@@ -47,11 +49,14 @@ use self::follow::Following;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
+use self::repair::Repairs;
+pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
+use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
-use crate::record::{Checkpoint, Control, Desired, Epoch};
+use crate::record::{Checkpoint, Epoch};
 use crate::settings::Settings;
 use crate::status::{GuardKind, State, Status};
 
@@ -93,6 +98,7 @@ pub struct Planner {
     in_flight: Option<InFlight>,
     ledger: Ledger,
     control: Control,
+    repairs: Repairs,
     lag: LagMeter,
     status: Status,
     /// Failures in a row, for the pause that grows.
@@ -130,6 +136,7 @@ impl Planner {
             in_flight: None,
             ledger: Ledger::default(),
             control: Control::default(),
+            repairs: Repairs::default(),
             lag: LagMeter::default(),
             status: Status::default(),
             failures: 0,
@@ -165,6 +172,7 @@ impl Planner {
     pub fn status(&self) -> Status {
         let mut status = self.status.clone();
         status.lag = self.lag.lag(self.now);
+        status.last_repair = self.repairs.last();
         status.epoch = self.epoch.map_or(status.epoch, |epoch| epoch.number);
         if let Some(checkpoint) = &self.checkpoint {
             status.checkpoint = checkpoint.revision;

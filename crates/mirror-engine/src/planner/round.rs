@@ -6,9 +6,9 @@ use etcd_mvcc::{Entry, Expect, Key, Op, PrimaryRevision, StandbyRevision, Write}
 use keyspace_filter::Scope;
 
 use super::Planner;
-use super::batch::write_bytes;
 use super::comparison::Comparison;
 use super::order::{Turn, turn};
+use super::outbox::Outbox;
 use super::witness::{is_newer, note};
 use crate::record::Witness;
 use crate::settings::TxnLimits;
@@ -21,8 +21,7 @@ pub(super) const KEYS_WAITING_MAX: usize = 65_536;
 pub(super) struct Round {
     pub(super) comparison: Comparison,
     pub(super) since: Option<PrimaryRevision>,
-    pub(super) writes: VecDeque<Write>,
-    pub(super) writes_bytes: usize,
+    pub(super) writes: Outbox,
     pub(super) to_fetch: VecDeque<ToFetch>,
     pub(super) fetching: Vec<ToFetch>,
     pub(super) fetch_keys: usize,
@@ -60,8 +59,7 @@ impl Planner {
         Round {
             comparison: Comparison::new(&self.scope, self.settings.walk, keys_only, keys_only),
             since,
-            writes: VecDeque::new(),
-            writes_bytes: 0,
+            writes: Outbox::default(),
             to_fetch: VecDeque::new(),
             fetching: Vec::new(),
             fetch_keys: 16,
@@ -81,14 +79,8 @@ impl Planner {
 }
 
 impl Round {
-    pub(super) fn is_due(&self, limits: &TxnLimits) -> bool {
-        self.writes.len() >= limits.ops || self.writes_bytes >= limits.bytes
-    }
-
     pub(super) fn is_full(&self, limits: &TxnLimits) -> bool {
-        self.writes.len() >= limits.ops * 2
-            || self.writes_bytes >= limits.bytes * 2
-            || self.to_fetch.len() >= KEYS_WAITING_MAX
+        self.writes.is_full(limits) || self.to_fetch.len() >= KEYS_WAITING_MAX
     }
 
     pub(super) fn nothing_more_comes(&self) -> bool {
@@ -99,8 +91,7 @@ impl Round {
     pub(super) fn cursor(&self) -> Key {
         let first_open = self
             .writes
-            .front()
-            .map(|write| write.op.key())
+            .first()
             .or_else(|| self.fetching.first().map(|wanted| &wanted.standby_key))
             .or_else(|| self.to_fetch.front().map(|wanted| &wanted.standby_key));
         match first_open {
@@ -152,9 +143,7 @@ impl Round {
         entry: Entry<PrimaryRevision>,
         expect: Option<Expect>,
     ) {
-        let write = Write { op: Op::Put { key, value: entry.value }, expect };
-        self.writes_bytes += write_bytes(&write);
-        self.writes.push_back(write);
+        self.writes.push(Write { op: Op::Put { key, value: entry.value }, expect });
     }
 }
 

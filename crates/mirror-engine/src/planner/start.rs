@@ -13,7 +13,8 @@ use super::{
     Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
     decode_epoch, seen,
 };
-use crate::record::{Accounted, Checkpoint, Desired, Epoch, Phase as Stored};
+use crate::control::Desired;
+use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RecordError};
 use crate::status::{GuardKind, State};
 
 /// Where a start stands.
@@ -42,6 +43,8 @@ pub(super) struct Judged {
     pub(super) checkpoint: Option<Checkpoint>,
     /// The operator has accepted the plan, whatever the guards say.
     pub(super) accepted: bool,
+    /// The ledger is read again under our own epoch: nothing stands in the way of the work.
+    pub(super) claimed: bool,
 }
 
 impl Planner {
@@ -57,7 +60,7 @@ impl Planner {
         if !matches!(self.phase, Phase::Starting(Starting::Reading)) {
             return;
         }
-        let Standing { primary, standby, epoch, checkpoint, control } = standing;
+        let Standing { primary, standby, epoch, checkpoint, control, repair } = standing;
         self.status.primary_cluster = Some(primary.cluster);
         self.status.standby_cluster = Some(standby.cluster);
         self.status.primary_revision = primary.revision;
@@ -68,11 +71,8 @@ impl Planner {
         self.first_standing = false;
         self.epoch_seen = Some(seen(epoch.as_ref()));
         self.checkpoint_modified = seen(checkpoint.as_ref());
-        match decode_control(control.as_ref()) {
-            Ok(control) => self.control = control,
-            Err(error) => {
-                return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
-            }
+        if let Err(error) = self.read_orders(control.as_ref(), repair.as_ref()) {
+            return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
         }
         match self.control.desired {
             Desired::Promoted => return self.fence("the standby was promoted".to_owned(), true),
@@ -111,8 +111,18 @@ impl Planner {
             checkpoint_unreadable: unreadable,
             checkpoint,
             accepted: false,
+            claimed: false,
         };
         self.read_ledger(Box::new(judged));
+    }
+
+    fn read_orders(
+        &mut self,
+        control: Option<&Entry<StandbyRevision>>,
+        repair: Option<&Entry<StandbyRevision>>,
+    ) -> Result<(), RecordError> {
+        self.control = decode_control(control)?;
+        self.repairs.read(repair)
     }
 
     fn on_same_cluster(&mut self, cluster: ClusterId) {
@@ -148,6 +158,8 @@ impl Planner {
         if let Some(request) = walk.request(None) {
             self.effects.push_back(Effect::ReadLedger(request));
             self.phase = Phase::Starting(Starting::Ledger { standing, walk });
+        } else if standing.claimed {
+            self.begin(*standing);
         } else {
             self.judge(standing);
         }
@@ -279,6 +291,7 @@ impl Planner {
             deletes: 0,
             bytes: 0,
             only: None,
+            repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
         self.phase = Phase::Starting(Starting::Claiming { standing, number });
@@ -293,8 +306,17 @@ impl Planner {
         self.epoch = Some(HeldEpoch { number, modified: revision });
         self.epoch_seen = Some(Expect::ModifiedAt(revision));
         self.status.blocked = None;
+        if standing.checkpoint.is_none() {
+            // An enrolment moves nothing that our claim compares: another mirror may have entered
+            // keys after we looked.
+            return self.read_ledger(Box::new(Judged { claimed: true, ..*standing }));
+        }
+        self.begin(*standing);
+    }
+
+    fn begin(&mut self, standing: Judged) {
         self.watch_standby();
-        self.decide(*standing);
+        self.decide(standing);
     }
 
     /// From the checkpoint to the work: follow, or close the gap with a diff first.

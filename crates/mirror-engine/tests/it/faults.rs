@@ -2,15 +2,18 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use crate::operator::Tally;
 use crate::world::{Faults, World};
 
 /// Runs worlds of these faults, from a seed that is printed, and shows the seed of one that fails.
-fn worlds(count: u64, steps: u64, faults: Faults) {
+/// Returns what became of the orders that were given in them.
+fn worlds(count: u64, steps: u64, faults: Faults) -> Tally {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("WORLD");
     let count = first.map_or(number("WORLDS").unwrap_or(count), |_| 1);
     let first = first.unwrap_or(1);
     println!("seeds {first} to {}", first + count - 1);
+    let mut tally = Tally::default();
     for seed in first..first + count {
         let mut world = World::new(seed, faults);
         let run = catch_unwind(AssertUnwindSafe(|| {
@@ -25,7 +28,14 @@ fn worlds(count: u64, steps: u64, faults: Faults) {
             eprintln!("WORLD={seed} cargo test -p mirror-engine --test it");
             resume_unwind(panic);
         }
+        let Tally { done, keys, refused, failed } = world.operator.tally();
+        tally.done += done;
+        tally.keys += keys;
+        tally.refused += refused;
+        tally.failed += failed;
     }
+    println!("{tally:?}");
+    tally
 }
 
 #[test]
@@ -36,6 +46,15 @@ fn a_mirror_without_faults_follows() {
 #[test]
 fn a_mirror_holds_its_invariants_whatever_fails() {
     worlds(400, 1_500, Faults::ALL);
+}
+
+#[test]
+fn a_repair_does_what_was_accepted_and_nothing_else_whatever_fails() {
+    let tally = worlds(300, 2_000, Faults::REPAIRS);
+    let alone = std::env::var_os("WORLD").is_some() || std::env::var_os("WORLDS").is_some();
+    // Worlds in which nothing comes of an order would prove nothing about orders.
+    let Tally { done, keys, refused, failed } = tally;
+    assert!(alone || [done, keys, refused, failed].iter().all(|count| *count > 0), "{tally:?}");
 }
 
 #[test]

@@ -16,4 +16,7 @@
 
 mod faults;
 mod guards;
+mod operator;
+mod orders;
+mod repairs;
 mod world;

@@ -3,15 +3,16 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
-    Batch, ClusterId, Commit, Entry, Failure, FailureClass, Group, Key, KeyRange, Op,
+    Batch, ClusterId, Commit, Committed, Entry, Failure, FailureClass, Group, Key, KeyRange, Op,
     PrimaryRevision, Revision, StandbyRevision, Txn, Value,
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
 use mirror_engine::{
-    Checkpoint, Coalesce, Control, DeleteFuse, Epoch, OwnKeys, Settings, State, Status, TxnLimits,
+    Checkpoint, Coalesce, DeleteFuse, Epoch, OwnKeys, Settings, State, Status, TxnLimits,
 };
 
 pub(crate) const PREFIX: &[u8] = b"/d/";
@@ -57,6 +58,8 @@ impl Runner {
 /// How the world misbehaves, in chances of a thousand at each step.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Faults {
+    /// The primary is written to: no fault, but what keeps a mirror busy.
+    pub(crate) load: u16,
     pub(crate) read_fails: u16,
     pub(crate) reply_lost: u16,
     pub(crate) request_lost: u16,
@@ -68,10 +71,17 @@ pub(crate) struct Faults {
     pub(crate) compact_primary: u16,
     pub(crate) compact_standby: u16,
     pub(crate) foreign_write: u16,
+    /// Somebody else alters, deletes or makes keys that the primary may have.
+    pub(crate) tamper: u16,
+    /// An operator orders a repair.
+    pub(crate) repair: u16,
+    /// An operator tells the mirror to stand still, or to go on.
+    pub(crate) pause: u16,
 }
 
 impl Faults {
     pub(crate) const NONE: Self = Self {
+        load: 200,
         read_fails: 0,
         reply_lost: 0,
         request_lost: 0,
@@ -83,9 +93,13 @@ impl Faults {
         compact_primary: 0,
         compact_standby: 0,
         foreign_write: 0,
+        tamper: 0,
+        repair: 0,
+        pause: 0,
     };
 
     pub(crate) const ALL: Self = Self {
+        load: 200,
         read_fails: 15,
         reply_lost: 25,
         request_lost: 15,
@@ -97,6 +111,28 @@ impl Faults {
         compact_primary: 12,
         compact_standby: 4,
         foreign_write: 30,
+        tamper: 10,
+        repair: 8,
+        pause: 2,
+    };
+
+    /// All of it, on a primary so quiet that repairs come to something.
+    pub(crate) const REPAIRS: Self = Self {
+        load: 15,
+        read_fails: 3,
+        reply_lost: 25,
+        request_lost: 10,
+        request_delayed: 25,
+        watch_lost: 2,
+        watch_repeats: 5,
+        crash: 3,
+        zombie: 3,
+        compact_primary: 4,
+        compact_standby: 3,
+        foreign_write: 3,
+        tamper: 20,
+        repair: 8,
+        pause: 2,
     };
 }
 
@@ -104,16 +140,18 @@ pub(crate) struct World {
     pub(crate) rng: Rng,
     pub(crate) primary: ModelEtcd<PrimaryRevision>,
     pub(crate) standby: ModelEtcd<StandbyRevision>,
-    scope: Scope,
-    own: OwnKeys,
+    pub(crate) scope: Scope,
+    pub(crate) own: OwnKeys,
     pub(crate) runners: Vec<Runner>,
     /// Transactions that were sent, not answered, and may still land.
     delayed: VecDeque<(Txn, u64)>,
     processes: u64,
-    faults: Faults,
+    pub(crate) faults: Faults,
     coalesce: Coalesce,
     /// Keys that only others ever wrote on the standby, in scope and out of it.
-    foreign: BTreeMap<Key, StandbyRevision>,
+    pub(crate) foreign: BTreeMap<Key, StandbyRevision>,
+    pub(crate) tampered: Tampered,
+    pub(crate) operator: Operator,
     last_whole: Option<PrimaryRevision>,
     pub(crate) trace: Vec<String>,
 }
@@ -141,6 +179,8 @@ impl World {
             faults,
             coalesce,
             foreign: BTreeMap::new(),
+            tampered: Tampered::default(),
+            operator: Operator::default(),
             last_whole: None,
             trace: Vec::new(),
         };
@@ -183,6 +223,11 @@ impl World {
                 }
             })
             .collect();
+        for mutation in &mutations {
+            if let Mutation::Put { key, .. } = mutation {
+                self.tampered.primary_wrote(key);
+            }
+        }
         self.primary.write(&mutations).unwrap();
     }
 
@@ -202,10 +247,19 @@ impl World {
     /// Lets one thing happen.
     pub(crate) fn step(&mut self) {
         let faults = self.faults;
-        match self.rng.below(10) {
-            0 | 1 => self.primary_write(),
-            2 if self.rng.chance(faults.foreign_write * 10) => self.foreign_write(),
-            _ => {}
+        if self.rng.chance(faults.load) {
+            self.primary_write();
+        } else if self.rng.chance(faults.foreign_write) {
+            self.foreign_write();
+        }
+        if self.rng.chance(faults.tamper) {
+            self.tamper();
+        }
+        if self.rng.chance(faults.repair) {
+            self.order_some_repair();
+        }
+        if self.rng.chance(faults.pause) {
+            self.pause_or_resume();
         }
         if self.rng.chance(faults.compact_primary) {
             let revision = self.primary.revision();
@@ -364,6 +418,7 @@ impl World {
                     epoch: get(&self.own.epoch),
                     checkpoint: get(&self.own.checkpoint),
                     control: get(&self.own.control),
+                    repair: get(&self.own.repair),
                 }))
             }
             Effect::ReadWitnesses { .. } if fails => Input::Witnesses(Err(failed())),
@@ -425,13 +480,24 @@ impl World {
             if committed.revision > before {
                 invariant_only_the_newest_epoch_writes(epoch, newest);
             }
-            self.judge(txn);
+            self.judge(txn, committed);
         }
         landed
     }
 
-    fn judge(&mut self, txn: &Txn) {
+    fn judge(&mut self, txn: &Txn, committed: &Committed) {
         invariant_only_keys_in_scope_are_written(&self.scope, txn);
+        let happened = |(index, _): &(usize, _)| !committed.skipped.contains(index);
+        let writes: Vec<_> =
+            txn.writes.iter().enumerate().filter(happened).map(|(_, write)| &write.op).collect();
+        self.judge_repair(txn, &writes);
+        self.invariant_a_resync_deletes_no_strangers(txn, &writes);
+        for op in &writes {
+            self.tampered.mirror_wrote(op.key());
+            if txn.own.is_empty() && self.operator.repairs() {
+                self.tampered.repair_wrote_alone(op.key());
+            }
+        }
         self.invariant_others_keys_are_untouched();
         if txn.own.iter().any(|op| *op.key() == self.own.checkpoint) {
             self.invariant_a_whole_checkpoint_is_a_pair();
@@ -456,7 +522,9 @@ impl World {
         }
         let primary =
             self.mirrored(&self.primary.truth_at(&KeyRange::prefix(PREFIX), checkpoint.revision));
-        let standby = self.mirrored(&self.standby.truth_at(&KeyRange::prefix(PREFIX), written_at));
+        let mut standby =
+            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(PREFIX), written_at));
+        standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
                 let entry =
@@ -473,12 +541,28 @@ impl World {
     }
 
     fn mirrored<R: Revision>(&self, entries: &[Entry<R>]) -> BTreeMap<Key, Value> {
-        let ours = |key: &Key| self.scope.admits(key.as_bytes()) && !self.foreign.contains_key(key);
+        let ours = |key: &Key| {
+            self.scope.admits(key.as_bytes())
+                && !self.foreign.contains_key(key)
+                && !self.tampered.holds(key)
+        };
         entries
             .iter()
             .filter(|entry| ours(&entry.key))
             .map(|entry| (entry.key.clone(), entry.value.clone()))
             .collect()
+    }
+
+    /// I7: of what others made, only a repair that names surplus deletes anything.
+    fn invariant_a_resync_deletes_no_strangers(&self, txn: &Txn, writes: &[&Op]) {
+        let copies = self.checkpoint().is_some_and(|(checkpoint, _)| {
+            matches!(checkpoint.phase, mirror_engine::Phase::Copying(_))
+        });
+        let records = txn.own.iter().any(|op| *op.key() == self.own.checkpoint);
+        for op in writes.iter().filter(|_| copies && records) {
+            let deletes = matches!(op, Op::Delete { .. });
+            assert!(!(deletes && self.tampered.is_strange(op.key())), "{} is another's", op.key());
+        }
     }
 
     /// I6, I7: what others wrote is as they wrote it.
@@ -503,10 +587,27 @@ impl World {
         panic!("it did not come to that: {:?}", self.runners[0].planner.status());
     }
 
+    /// Lets a mirror do one thing, and nothing else happen.
+    pub(crate) fn step_runners(&mut self) {
+        let mut runner = self.runners.remove(0);
+        self.step_runner(&mut runner);
+        self.runners.push(runner);
+    }
+
+    /// The next revision that the first mirror's watch delivers.
+    pub(crate) fn watched(&self) -> Option<PrimaryRevision> {
+        self.runners[0].watch.as_ref().map(|(_, next)| *next)
+    }
+
+    /// What the first mirror says of itself.
+    pub(crate) fn status(&self) -> Status {
+        self.runners[0].planner.status()
+    }
+
     /// The operator accepts a plan.
     pub(crate) fn accept(&mut self, digest: &str) {
-        let control = Control { accept: Some(digest.to_owned()), ..Control::default() };
-        self.standby.put(self.own.control.clone(), control.encode()).unwrap();
+        let accept = Some(digest.to_owned());
+        self.change_control(|control| control.accept = accept);
     }
 
     /// What was promised of the old history does not bind the new one.
@@ -517,6 +618,7 @@ impl World {
     /// Ends the faults and the load, and waits until a mirror follows at the primary's head.
     pub(crate) fn settle(&mut self) {
         self.faults = Faults::NONE;
+        self.resume();
         self.start_process();
         let last = self.runners.pop().unwrap();
         self.runners = vec![last];
@@ -526,7 +628,8 @@ impl World {
             let status = runner.planner.status();
             let level = status.checkpoint == self.primary.revision() && !status.torn;
             self.runners.push(runner);
-            if status.state == State::Following && level {
+            let answered = self.operator.is_answered();
+            if status.state == State::Following && level && answered {
                 return;
             }
         }
