@@ -72,18 +72,32 @@ fn series(etcd: &Path) -> (u32, u32) {
 /// If there is none.
 #[must_use]
 pub fn etcd_sync() -> PathBuf {
-    if let Some(path) = std::env::var_os("ETCD_SYNC_BIN") {
+    ours("etcd-sync", "ETCD_SYNC_BIN")
+}
+
+/// Returns the auditor's binary: `ETCD_CHECK_BIN`, else the one that cargo built beside the tests.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn etcd_check() -> PathBuf {
+    ours("etcd-check", "ETCD_CHECK_BIN")
+}
+
+fn ours(name: &str, variable: &str) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable) {
         let path = PathBuf::from(path);
-        assert!(path.is_file(), "ETCD_SYNC_BIN={} is no file", path.display());
+        assert!(path.is_file(), "{variable}={} is no file", path.display());
         return path;
     }
     // target/debug/deps/it-… -> target/debug/etcd-sync
     let test = std::env::current_exe().expect("the test's own path");
-    let path = test.parent().and_then(Path::parent).map(|dir| dir.join("etcd-sync"));
+    let path = test.parent().and_then(Path::parent).map(|dir| dir.join(name));
     path.filter(|path| path.is_file()).unwrap_or_else(|| {
         panic!(
-            "no etcd-sync beside {}: run `cargo build -p etcd-sync` first, or set ETCD_SYNC_BIN, \
-             or use `cargo xtask test`",
+            "no {name} beside {}: run `cargo build -p {name}` first, or set {variable}, or use \
+             `cargo xtask test`",
             test.display()
         )
     })

@@ -65,8 +65,19 @@ impl MirrorBuilder {
         Mirror { builder: self, address, dir, process }
     }
 
+    /// Runs `etcd-check` with this connection and scope.
+    #[must_use]
+    pub fn audit(&self, flags: &[&str]) -> Output {
+        let program = binaries::etcd_check();
+        self.command_of(&program, &[]).args(flags).output().expect("start etcd-check")
+    }
+
     fn command(&self, verb: &[&str]) -> Command {
-        let mut command = Command::new(binaries::etcd_sync());
+        self.command_of(&binaries::etcd_sync(), verb)
+    }
+
+    fn command_of(&self, program: &Path, verb: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(verb).args(&self.connection).env("NO_COLOR", "1");
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         command
@@ -74,7 +85,12 @@ impl MirrorBuilder {
 
     fn spawn(&self, address: &str, dir: &Path) -> Process {
         let mut command = self.command(&["run"]);
-        command.args(["--listen", address]).args(&self.flags);
+        command.args(["--listen", address]);
+        if !self.flags.iter().any(|flag| flag == "--check-interval") {
+            // So that every test is one of the check as well: a defect is logged as an error.
+            command.args(["--check-interval", "3s"]);
+        }
+        command.args(&self.flags);
         Process::spawn("etcd-sync", &mut command, &dir.join("etcd-sync.log"))
     }
 }
@@ -185,6 +201,12 @@ impl Mirror {
     #[must_use]
     pub fn verb(&self, verb: &[&str]) -> Output {
         self.builder.command(verb).output().expect("start etcd-sync")
+    }
+
+    /// Runs `etcd-check` with the same connection and scope.
+    #[must_use]
+    pub fn audit(&self, flags: &[&str]) -> Output {
+        self.builder.audit(flags)
     }
 
     /// Ends the test if the log has lines of level ERROR, or a panic, other than those that contain

@@ -2,7 +2,7 @@
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mirror_config::output::Format;
-use mirror_config::{Flags, Log};
+use mirror_config::{Flags, Log, Span};
 
 use crate::flags::RunFlags;
 
@@ -72,15 +72,35 @@ pub(crate) enum Verb {
     /// Tell a paused mirror to go on
     #[command(after_help = "Example:\n  etcd-sync resume --config etcd-sync.yaml")]
     Resume(Box<Flags>),
-    /// Allow the resync that a guard stopped
+    /// Put right what differs on the standby: show the plan, then have it carried out
     #[command(after_help = "Example:\n  \
+        etcd-sync repair --config etcd-sync.yaml\n  \
+        etcd-sync repair --config etcd-sync.yaml --execute --accept 6f1c…\n\n\
+        The first shows every key and writes nothing; it exits with 0 if there is nothing to \
+        repair, else with 1.\nThe second has the running mirror do exactly that, and waits: 0 \
+        done, 1 done but for keys that others\nwrote meanwhile, 3 not done in time, 4 refused, \
+        because it would do something else by now.\nKeys that others made on the standby are \
+        deleted only with --kind surplus.")]
+    Repair {
+        /// Only keys that differ in this way; may be given several times
+        #[arg(long = "kind", value_enum, value_name = "KIND")]
+        kinds: Vec<Kind>,
+        #[command(flatten)]
+        order: OrderFlags,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
+    /// Compare everything anew and repair it; or allow the resync that a guard stopped
+    #[command(after_help = "Example:\n  \
+        etcd-sync resync --config etcd-sync.yaml\n  \
+        etcd-sync resync --config etcd-sync.yaml --execute --accept 6f1c…\n  \
         etcd-sync resync --config etcd-sync.yaml --accept 6f1c…\n\n\
-        `etcd-sync status` names the digest of exactly what it would do. The mirror refuses if \
-        that has changed since.")]
+        The first two are a repair of everything but the keys that others made: see `etcd-sync \
+        repair --help`.\nThe last one is for a mirror that is blocked: `etcd-sync status` names \
+        the digest of exactly what it would\ndo. The mirror refuses if that has changed since.")]
     Resync {
-        /// The digest of what is allowed
-        #[arg(long, value_name = "DIGEST")]
-        accept: String,
+        #[command(flatten)]
+        order: OrderFlags,
         #[command(flatten)]
         mirror: Box<Flags>,
     },
@@ -104,6 +124,35 @@ pub(crate) enum Verb {
     /// Print the version
     #[command(after_help = "Example:\n  etcd-sync version -o json")]
     Version,
+}
+
+/// How the standby may differ from the primary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Kind {
+    /// The standby lacks the key: it is written.
+    Missed,
+    /// The standby alone has the key: it is deleted, whoever made it.
+    Surplus,
+    /// Both have the key, with other values: it is overwritten.
+    Different,
+}
+
+/// From a plan to an order.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Order")]
+pub(crate) struct OrderFlags {
+    /// Show the plan and write nothing; so it is without --execute, too
+    #[arg(long, conflicts_with = "execute")]
+    pub(crate) dry_run: bool,
+    /// Have the running mirror carry out the plan with the digest of --accept
+    #[arg(long, requires = "accept")]
+    pub(crate) execute: bool,
+    /// The digest of the plan, which names exactly what is done
+    #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
+    pub(crate) accept: Option<String>,
+    /// How long to wait for what becomes of it
+    #[arg(long, value_name = "DURATION", default_value = "10m")]
+    pub(crate) wait: Span,
 }
 
 /// What to do with the configuration.
@@ -133,7 +182,7 @@ pub(crate) enum ConfigVerb {
 
 /// Verbs that take every flag, so that a command line of `run` can be reused with another verb,
 /// but whose help shows only what matters to them.
-const ORDERS: [&str; 4] = ["status", "pause", "resume", "resync"];
+const ORDERS: [&str; 3] = ["status", "pause", "resume"];
 
 /// Returns the command line's grammar.
 pub(crate) fn grammar() -> clap::Command {

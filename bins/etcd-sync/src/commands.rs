@@ -4,11 +4,12 @@ use indicatif::MultiProgress;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, FileConfig, Flags, Log, LogLevel, logging, parts};
 use mirror_engine::orders::Order;
+use mirror_engine::{RepairKind, RepairKinds};
 use serde_json::json;
 
-use crate::cli::{self, Cli, ConfigVerb, Verb};
+use crate::cli::{self, Cli, ConfigVerb, Kind, OrderFlags, Verb};
 use crate::flags::RunFlags;
-use crate::{orders, plan, run};
+use crate::{orders, plan, repair, run};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
@@ -23,13 +24,47 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Status(mirror) => orders::status(&quiet(&mirror, &log)?, output),
         Verb::Pause(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Pause, output),
         Verb::Resume(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Resume, output),
-        Verb::Resync { accept, mirror } => {
-            orders::give(&quiet(&mirror, &log)?, Order::Accept(accept), output)
+        Verb::Repair { kinds, order, mirror } => {
+            let kinds: Vec<RepairKind> = kinds.into_iter().map(RepairKind::from).collect();
+            let kinds = RepairKinds::named(&kinds);
+            repair(&quiet(&mirror, &log)?, kinds, &order, output)
         }
+        Verb::Resync { order, mirror } => match &order.accept {
+            Some(digest) if !order.execute => {
+                let order = Order::Accept(digest.clone());
+                orders::give(&quiet(&mirror, &log)?, order, output)
+            }
+            _ => repair(&quiet(&mirror, &log)?, RepairKinds::default(), &order, output),
+        },
         Verb::Plan(mirror) => plan::plan(&quiet(&mirror, &log)?, output),
         Verb::Config { verb } => config(verb, output, &log),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
+    }
+}
+
+fn repair(
+    config: &Config,
+    kinds: RepairKinds,
+    order: &OrderFlags,
+    output: Format,
+) -> Result<Exit, Failure> {
+    match &order.accept {
+        Some(digest) if order.execute => {
+            repair::execute(config, kinds, digest, order.wait.0, output)
+        }
+        Some(_) => Err(Failure::usage("--accept: goes with --execute")),
+        None => repair::plan(config, kinds, output),
+    }
+}
+
+impl From<Kind> for RepairKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Missed => Self::Missed,
+            Kind::Surplus => Self::Surplus,
+            Kind::Different => Self::Different,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod flags;
 mod orders;
 mod plan;
 mod progress;
+mod repair;
 mod report;
 mod run;
 mod settings;

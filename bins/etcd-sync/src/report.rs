@@ -1,10 +1,14 @@
 //! From the engine's status to the JSON contract.
 
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcd_mvcc::Revision;
+use mirror_audit::repair_report;
 use mirror_engine::{State, Status};
-use monitor_api::{BlockedReport, CopyReport, CountersReport, Labelled, StatusReport};
+use monitor_api::{
+    BlockedReport, Checks, CopyReport, CountersReport, Labelled, LastCheckReport, StatusReport,
+};
 
 /// What a report says besides the engine's status.
 #[derive(Clone, Debug)]
@@ -13,6 +17,8 @@ pub(crate) struct Reporter {
     pub(crate) mirror: String,
     /// The hash of the scope.
     pub(crate) scope_hash: String,
+    /// The checks beside it, once there are any.
+    pub(crate) checks: Arc<OnceLock<Checks>>,
 }
 
 impl Reporter {
@@ -44,10 +50,17 @@ impl Reporter {
             standby_contact_age_seconds: status.standby_contact_age.map(seconds),
             observed_at: Some(now()),
             copy: copy(status),
+            last_check: self.last_check(),
+            last_repair: status.last_repair.as_ref().map(repair_report),
             counters: counters(status),
             ..StatusReport::default()
         }
         .judged()
+    }
+
+    fn last_check(&self) -> Option<LastCheckReport> {
+        let report = self.checks.get()?.last()?;
+        Some(LastCheckReport::from(&*report))
     }
 }
 
@@ -127,7 +140,7 @@ mod tests {
     use super::*;
 
     fn reporter() -> Reporter {
-        Reporter { mirror: "default".into(), scope_hash: "5eed".into() }
+        Reporter { mirror: "default".into(), scope_hash: "5eed".into(), checks: Arc::default() }
     }
 
     #[test]

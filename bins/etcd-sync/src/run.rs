@@ -39,7 +39,8 @@ impl Parts {
         let primary = parts::primary(config, &scope)?;
         let standby = parts::standby(config, Some(scope.clone()))?;
         let scope_hash = scope.hash().to_string();
-        let reporter = Reporter { mirror: config.name().to_owned(), scope_hash };
+        let (mirror, checks) = (config.name().to_owned(), Arc::default());
+        let reporter = Reporter { mirror, scope_hash, checks };
         Ok(Self { primary, standby, scope, reporter })
     }
 }
@@ -73,6 +74,7 @@ async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result
     };
     let (mirror, status) = Mirror::new(primary, standby, scope.clone(), settings);
     let checks = checks::prepare(config, scope, status.clone())?;
+    reporter.checks.get_or_init(|| checks.clone());
     let stop = CancellationToken::new();
     let stop_serving = CancellationToken::new();
     let mut beside = JoinSet::new();

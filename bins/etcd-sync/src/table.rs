@@ -36,6 +36,13 @@ pub(crate) fn status(report: &StatusReport) -> String {
         ),
     ));
     lines.push(("epoch", number(report.epoch)));
+    if let Some(check) = &report.last_check {
+        lines.push(("check", format!("{}: {}", check.verdict, check.reason)));
+    }
+    if let Some(repair) = &report.last_repair {
+        let reason = if repair.reason.is_empty() { "" } else { ": " };
+        lines.push(("repair", format!("{}{reason}{}", repair.outcome, repair.reason)));
+    }
     if report.state == "copying" {
         let copy = &report.copy;
         lines.push((

@@ -102,8 +102,10 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
         String::from_utf8_lossy(&status.stderr).trim()
     );
 
+    check(&page)?;
+
     if !flags.once {
-        println!("page     http://{page}/   (also /metrics, /readyz, /api/v1/status)");
+        println!("page     http://{page}/   (also /check, /metrics, /readyz, /api/v1/status)");
         println!("log      {}", mirror.log().display());
         println!("Running until Ctrl-C. Try, and see it on the standby:");
         let etcdctl = programs.etcdctl.display();
@@ -119,6 +121,20 @@ pub(crate) fn run(flags: &Flags) -> Result<ExitCode> {
     ensure!(ended.success(), "etcd-sync ended with {ended} when asked to end");
     println!("etcd-sync ended when asked to, with 0");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks the mirror to compare both clusters, and shows what it says.
+fn check(page: &str) -> Result<()> {
+    println!("$ curl http://{page}/check");
+    let answer = gateway::request(page, "/check", None)?;
+    for line in answer.body.lines() {
+        println!("  {line}");
+    }
+    ensure!(
+        answer.status == 200 && answer.body.starts_with("in-sync"),
+        "the check does not say in-sync"
+    );
+    Ok(())
 }
 
 fn end_if(interrupted: &AtomicBool) -> Result<()> {

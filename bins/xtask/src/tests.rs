@@ -193,6 +193,9 @@ fn workspace(
 /// Tells the tests where everything is.
 pub(crate) fn surround(command: &mut Command, built: &Built, etcds: &(Etcd, Etcd), seed: u64) {
     command.env("ETCD_SYNC_BIN", &built.mirror).env("SEED", seed.to_string());
+    if let Some(check) = &built.check {
+        command.env("ETCD_CHECK_BIN", check);
+    }
     name(command, &etcds.0, "");
     name(command, &etcds.1, "STANDBY_");
 }
@@ -212,18 +215,20 @@ fn name(command: &mut Command, etcd: &Etcd, side: &str) {
 pub(crate) struct Built {
     /// `etcd-sync`.
     mirror: PathBuf,
+    /// `etcd-check`, where it was built.
+    check: Option<PathBuf>,
     /// The tests on real etcds.
     end_to_end: Vec<PathBuf>,
 }
 
-/// Builds all tests, and with them `etcd-sync`.
+/// Builds all tests, and with them the programs under test.
 fn build() -> Result<Built> {
     made_by(&["test", "--locked", "--workspace", "--no-run"])
 }
 
-/// Builds `etcd-sync` alone.
+/// Builds the programs under test alone.
 fn build_mirror() -> Result<Built> {
-    made_by(&["build", "--locked", "-p", "etcd-sync"])
+    made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check"])
 }
 
 pub(crate) fn made_by(args: &[&str]) -> Result<Built> {
@@ -250,8 +255,10 @@ fn note(built: &mut Built, line: &str) {
     let Some(program) = message["executable"].as_str().map(PathBuf::from) else { return };
     let target = &message["target"];
     if message["profile"]["test"] == false {
-        if target["name"] == "etcd-sync" && target["kind"][0] == "bin" {
-            built.mirror = program;
+        match target["name"].as_str().filter(|_| target["kind"][0] == "bin") {
+            Some("etcd-sync") => built.mirror = program,
+            Some("etcd-check") => built.check = Some(program),
+            _ => {}
         }
     } else if message["manifest_path"]
         .as_str()
@@ -324,6 +331,7 @@ mod unit {
             line("bins/etcd-sync", "etcd-sync", "bin", false),
             line("bins/etcd-sync", "etcd-sync", "bin", true),
             line("bins/etcd-sync", "it", "test", true),
+            line("bins/etcd-check", "etcd-check", "bin", false),
             line("bins/xtask", "xtask", "bin", false),
             line("tests", "it", "test", true),
             "Compiling".to_owned(),
@@ -331,6 +339,7 @@ mod unit {
             note(&mut built, &line);
         }
         assert_eq!(built.mirror, PathBuf::from("/t/etcd-sync-bin-false"));
+        assert_eq!(built.check, Some(PathBuf::from("/t/etcd-check-bin-false")));
         assert_eq!(built.end_to_end, [PathBuf::from("/t/it-test-true")]);
     }
 }

@@ -4,11 +4,12 @@ use std::process::Stdio;
 
 use crate::{command, etcd_sync};
 
-const VERBS: [&[&str]; 11] = [
+const VERBS: [&[&str]; 12] = [
     &["run"],
     &["status"],
     &["pause"],
     &["resume"],
+    &["repair"],
     &["resync"],
     &["plan"],
     &["config", "validate"],
@@ -69,7 +70,9 @@ fn wrong_command_lines_exit_with_2_and_explain() {
         (&["run", "--lissen", "x"] as &[&str], "a similar argument exists: '--listen'"),
         (&["running"], "a similar subcommand exists"),
         (&[], "Usage: etcd-sync"),
-        (&["resync"], "--accept <DIGEST>"),
+        (&["resync", "--execute"], "--accept <DIGEST>"),
+        (&["repair", "--execute"], "--accept <DIGEST>"),
+        (&["repair", "--kind", "odd"], "possible values: missed, surplus, different"),
         (&["run", "--rev", "soon"], "invalid value 'soon' for '--rev <N>'"),
         (&["run", "--listen", "8080"], "`8080` is not an address (write 127.0.0.1:8080"),
         (&["run", "--check-interval", "5"], "is not a length of time (write 30s, 5m"),

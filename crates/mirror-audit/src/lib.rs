@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod auditor;
+mod evidence;
+mod pins;
+mod records;
+mod repair;
+mod report;
+
+pub use auditor::{AuditSettings, Auditor};
+pub use evidence::MirrorEvidence;
+pub use pins::{MirrorPins, pair_at};
+pub use repair::repair_report;
