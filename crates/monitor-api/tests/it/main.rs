@@ -13,7 +13,8 @@ mod properties;
 
 use monitor_api::{
     BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
-    DifferenceReport, Labelled, PinsReport, StatusReport,
+    DifferenceReport, Labelled, LastCheckReport, PinsReport, RepairCountsReport, RepairReport,
+    StatusReport,
 };
 
 /// A report with every field set.
@@ -44,6 +45,25 @@ fn full_report() -> StatusReport {
             bytes_written: 2_000,
             keys_deleted: 1,
         },
+        last_check: Some(LastCheckReport {
+            verdict: "drift".into(),
+            reason: "1 key differs".into(),
+            started_at: Some(1_759_999_990),
+            verified_revision: None,
+            missed: 1,
+            surplus: 0,
+            different: 0,
+        }),
+        last_repair: Some(RepairReport {
+            order: 2,
+            digest: "0123456789abcdef0123456789abcdef".into(),
+            outcome: "done".into(),
+            primary_revision: Some(1_100),
+            standby_revision: Some(700),
+            planned: RepairCountsReport { missed: 1, different: 0, surplus: 0 },
+            written: RepairCountsReport { missed: 1, different: 0, surplus: 0 },
+            ..RepairReport::default()
+        }),
         counters: CountersReport {
             puts_received: 40,
             deletes_received: 2,
