@@ -8,6 +8,7 @@
     reason = "helpers of tests are tests, and a test's future is made once"
 )]
 
+mod abuse;
 mod cost;
 mod digests;
 mod exact;

@@ -105,6 +105,13 @@ async fn a_plan_writes_nothing_and_one_of_another_world_is_refused() {
     assert!(written <= 3, "{written} revisions beside the plan");
     assert_eq!(dump(&client).await.filtered(everything).keys, before.keys);
     let digest = shown["digest"].as_str().unwrap().to_owned();
+    // With the mirror away nobody writes at all, and the plan is the same.
+    mirror.kill();
+    let at = revision(&standby).await;
+    assert_eq!(plan(&mirror, &[]).0["digest"], shown["digest"]);
+    assert_eq!(revision(&standby).await, at, "a plan was written");
+    mirror.restart();
+    mirror.wait_for_state("paused").await;
     let told = mirror.verb(&["repair", "--execute", "--accept", &digest]);
     assert_eq!(told.status.code(), Some(4), "a mirror that stands still: {told:?}");
     assert!(mirror.verb(&["resume"]).status.success());

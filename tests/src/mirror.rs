@@ -222,6 +222,19 @@ impl Mirror {
     }
 }
 
+/// What a check says that finds a defect of the engine: never to happen, in no test.
+const DEFECT: &str = "the mirror itself wrote what the primary never had";
+
+impl Drop for Mirror {
+    /// Every mirror of every test is checked beside its work.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let output = self.process.output();
+            assert!(!output.contains(DEFECT), "an engine defect:\n{}", self.process.tail(30));
+        }
+    }
+}
+
 /// Returns the lines of a log that tell of an error or a panic and contain none of `expected`.
 pub fn unexpected_errors<'a>(
     log: &'a str,
