@@ -7,6 +7,7 @@ mod diff;
 mod digest;
 mod error;
 mod feed;
+mod patience;
 mod report;
 mod tree;
 

@@ -1,21 +1,14 @@
 //! One part of a check: its own comparison, retried where a read failed, pinned anew where
 //! compaction overtook it.
 
-use std::time::Duration;
-
-use etcd_mvcc::{FailureClass, PrimaryRevision, ReadRange, StandbyRevision};
-use tokio::time::sleep;
+use etcd_mvcc::{PrimaryRevision, ReadRange, StandbyRevision};
 
 use super::landmarks::Samples;
 use super::pins::{PinSource, Pinned};
 use super::view::{Part, View};
 use super::{CheckSettings, Finding, Kind, Span, Totals};
+use crate::patience::Patience;
 use crate::{Cut, Diff, DiffError, Interrupted, Options, PrimarySide, StandbySide};
-
-/// Reads that fail are tried again so often in a row, with pauses that add up to some 12 s: enough
-/// for a member to be replaced by the next one, not for a caller to think it hangs.
-const RETRIES: u32 = 7;
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What one part has found.
 #[derive(Debug, Default)]
@@ -115,11 +108,11 @@ where
             let named = findings.iter().filter(|finding| finding.kind == kind).count();
             self.settings.named_max.saturating_sub(named)
         });
-        let mut failures = 0;
+        let mut patience = Patience::default();
         let ended = loop {
             match diff.next().await {
                 Ok(Some(difference)) => {
-                    failures = 0;
+                    patience.renew();
                     let finding = Finding::new(difference, pins);
                     let room = room.iter_mut().zip(Kind::ALL).find(|(_, k)| *k == finding.kind);
                     if let Some((room, _)) = room.filter(|(room, _)| **room > 0) {
@@ -128,21 +121,13 @@ where
                     }
                 }
                 Ok(None) => break Ok(()),
-                Err(error) if is_worth_another_try(&error) && failures < RETRIES => {
-                    sleep(RETRY_PAUSE * (1 << failures)).await;
-                    failures += 1;
-                }
+                Err(error) if patience.lasts(error.class()).await => {}
                 Err(error) => break Err(error),
             }
         };
         totals.add(diff.summary());
         ended
     }
-}
-
-fn is_worth_another_try(error: &DiffError) -> bool {
-    matches!(error, DiffError::Unread(_))
-        && matches!(error.class(), FailureClass::Retry | FailureClass::Reauthenticate)
 }
 
 /// An error and what it came from, on one line.

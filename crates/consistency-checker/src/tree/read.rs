@@ -2,18 +2,12 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use etcd_mvcc::{FailureClass, Key, KeyRange, ReadRange, Value, WalkLimits};
-use tokio::time::sleep;
 
 use super::error::{DigestError, RecordError};
 use crate::feed::{Fed, Feed, FeedError};
-
-/// Reads that fail are tried again so often in a row, with pauses that add up to some 12 s: enough
-/// for a member to be replaced by the next one, not for a caller to think it hangs.
-const RETRIES: u32 = 7;
-const RETRY_PAUSE: Duration = Duration::from_millis(100);
+use crate::patience::Patience;
 
 /// Reads `ranges`, which are sorted and disjoint, at `at`, and hands every key in scope to `sink`,
 /// ascending, as `map` spells it on the standby; `None` is out of scope. While `sink` is fed one
@@ -36,12 +30,12 @@ pub async fn digest_side<R: ReadRange>(
     mut sink: impl FnMut(&Key, &Value) -> Result<(), RecordError>,
 ) -> Result<(), DigestError> {
     let mut feed = Feed::new(reader, ranges, at, None, (limits, false));
-    let mut failures = 0;
+    let mut patience = Patience::default();
     loop {
         let failure = match poll_fn(|cx| poll_feed(&mut feed, cx)).await {
             Ok(Fed::End) => return Ok(()),
             Ok(Fed::Page(entries)) => {
-                failures = 0;
+                patience.renew();
                 for entry in &entries {
                     let Some(key) = map(&entry.key) else { continue };
                     sink(&key, &entry.value).map_err(DigestError::Unrecorded)?;
@@ -51,11 +45,10 @@ pub async fn digest_side<R: ReadRange>(
             Err(FeedError::Broken(breach)) => return Err(DigestError::Broken { breach }),
             Err(FeedError::Failed(failure)) => failure,
         };
+        if patience.lasts(failure.class).await {
+            continue;
+        }
         match failure.class {
-            FailureClass::Retry | FailureClass::Reauthenticate if failures < RETRIES => {
-                sleep(RETRY_PAUSE * (1 << failures)).await;
-                failures += 1;
-            }
             FailureClass::Resync => return Err(DigestError::Compacted(failure)),
             FailureClass::Retry
             | FailureClass::Reauthenticate
