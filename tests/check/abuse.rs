@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{caught_up, check, fill, mirror, pair};
+use crate::support::{caught_up, check, fill, mirror, pair, wait_until_checked};
 
 /// Clients that begin a header and never end it; bounded in number, and gone with their task.
 async fn half_sent(address: &str, count: usize) -> Vec<TcpStream> {
@@ -42,7 +42,7 @@ async fn abuse_of_its_http_leaves_replication_and_health_alone() {
     let mut client = primary.client().await;
     fill(&client, "/k/", 5_000, |_| vec![b'1'; 300]).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     // Keys that would like to be markup, control characters, or a heading.
     let hostile: [&[u8]; 3] =
         [b"/k/<script>alert(1)</script>", b"/k/\x1b[31m\r\n", b"LOCAL ETCD x"];

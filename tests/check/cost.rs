@@ -7,7 +7,7 @@ use end_to_end::{Dice, Etcd, Mirror};
 use etcd_client::{Client, GetOptions};
 use tokio::time::{Duration, Instant};
 
-use crate::support::{caught_up, check, fill, mirror, pair};
+use crate::support::{caught_up, check, fill, mirror, pair, wait_until_checked};
 
 /// Reads everything as fast as one reader can: pages of 5,000 keys whose ends are known.
 async fn read_all(client: &Client, prefix: &str, keys: u32) -> (u64, u64, Duration) {
@@ -33,13 +33,8 @@ async fn peak_memory(keys: u32) -> u64 {
     let client = primary.client().await;
     let prefix = "/registry/configmaps/many/";
     fill(&client, prefix, keys, |n| Dice::new(u64::from(n)).bytes(200)).await;
-    let mut mirror = mirror(&primary, &standby)
-        .flag("--check-interval")
-        .flag("1h")
-        .flag("--check-rate")
-        .flag("10GiB")
-        .start();
-    mirror.wait_for_state("following").await;
+    let mut mirror = mirror(&primary, &standby).flag("--check-rate").flag("10GiB").start();
+    wait_until_checked(&mut mirror).await;
     let mut seconds = Vec::new();
     // The first one knows nothing of the keyspace, the next ones where to cut it.
     for _ in 0..3 {
@@ -115,8 +110,8 @@ async fn a_check_does_not_make_the_mirror_stall() {
     let client = primary.client().await;
     fill(&client, "/registry/configmaps/many/", 50_000, |n| Dice::new(u64::from(n)).bytes(400))
         .await;
-    let mut mirror = mirror(&primary, &standby).flag("--check-interval").flag("1h").start();
-    mirror.wait_for_state("following").await;
+    let mut mirror = mirror(&primary, &standby).start();
+    wait_until_checked(&mut mirror).await;
     let time = Duration::from_secs(6);
     let without = lag(&primary, &standby, time).await;
     let stop = Arc::new(AtomicBool::new(false));

@@ -7,7 +7,7 @@ use end_to_end::{Dice, binaries, seed};
 use serde_json::Value;
 
 use crate::exact::{diverge, planted_text};
-use crate::support::{caught_up, fill, mirror, named, pair, report};
+use crate::support::{caught_up, fill, mirror, named, pair, report, wait_until_checked};
 
 /// Runs `etcd-check` with these arguments.
 fn run(args: &[&str]) -> Output {
@@ -33,7 +33,7 @@ async fn two_hundred_divergences_are_found_through_digests_too() {
     let value = |n: u32| Dice::new(u64::from(n)).bytes(50 + n as usize % 400);
     fill(&client, "/registry/secrets/ns/", 50_000, value).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     caught_up(&mut mirror, &primary).await;
     let planted = diverge(&mut standby.client().await, &mut dice, 50_000, 200).await;
 
@@ -70,7 +70,7 @@ async fn digests_that_do_not_belong_together_decide_nothing() {
     let mut client = primary.client().await;
     fill(&client, "/k/", 100, |_| b"1".to_vec()).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     caught_up(&mut mirror, &primary).await;
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name);

@@ -8,7 +8,7 @@ use end_to_end::{Dice, Load, seed};
 use etcd_client::Client;
 use tokio::time::{Duration, Instant};
 
-use crate::support::{caught_up, check, fill, mirror, named, pair, report};
+use crate::support::{caught_up, check, fill, mirror, named, pair, report, wait_until_checked};
 
 /// Writers on hot keys, with deletions and transactions, until told to stop; how many writes they
 /// have made.
@@ -45,7 +45,7 @@ async fn three_hundred_checks_under_load_report_nothing() {
     let client = primary.client().await;
     fill(&client, "/registry/configmaps/cold/", 2_000, |n| n.to_string().into_bytes()).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     let stop = Arc::new(AtomicBool::new(false));
     let (began, writers) = (Instant::now(), load(&client, &stop, &mut dice));
     let mut verified = 0;
@@ -136,7 +136,7 @@ async fn two_hundred_divergences_among_fifty_thousand_keys_are_found_and_nothing
     let value = |n: u32| Dice::new(u64::from(n)).bytes(50 + n as usize % 400);
     fill(&client, "/registry/secrets/ns/", 50_000, value).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     caught_up(&mut mirror, &primary).await;
 
     let planted = planted_text(&diverge(&mut standby.client().await, &mut dice, 50_000, 200).await);
@@ -166,7 +166,7 @@ async fn what_a_quiet_standby_loses_is_seen_at_once() {
     let (primary, standby) = pair().await;
     fill(&primary.client().await, "/k/", 10, |_| b"1".to_vec()).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     // The primary is idle, so that no checkpoint is written after this.
     standby.client().await.delete("/k/000003", None).await.unwrap();
     let began = Instant::now();

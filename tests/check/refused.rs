@@ -6,7 +6,7 @@ use std::time::Duration;
 use end_to_end::{Direction, Mirror, Proxy, eventually};
 use serde_json::Value;
 
-use crate::support::{PATIENCE, caught_up, check, fill, mirror, pair, report};
+use crate::support::{PATIENCE, caught_up, check, fill, mirror, pair, report, wait_until_checked};
 
 /// Both ways to ask have no answer, and say why.
 async fn assert_inconclusive(mirror: &Mirror, reason: &str) {
@@ -30,7 +30,7 @@ async fn a_standby_that_cannot_be_read_is_not_called_equal() {
     let (primary, mut standby) = pair().await;
     fill(&primary.client().await, "/k/", 10, |_| b"1".to_vec()).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     standby.kill();
     let (status, found) = check(&mirror, "").await;
     assert_eq!((status, &found["verdict"]), (503, &"inconclusive".into()), "{found}");
@@ -105,7 +105,7 @@ async fn a_pair_that_was_compacted_away_is_not_called_equal() {
     let (primary, standby) = pair().await;
     fill(&primary.client().await, "/k/", 10, |_| b"1".to_vec()).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     caught_up(&mut mirror, &primary).await;
     assert!(mirror.verb(&["pause"]).status.success());
     mirror.wait_for_state("paused").await;

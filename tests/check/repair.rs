@@ -6,7 +6,9 @@ use end_to_end::{Dice, Etcd, Mirror, assert_equal_in_scope, dump, eventually, ev
 use serde_json::Value;
 
 use crate::exact::{diverge, planted_text};
-use crate::support::{PATIENCE, caught_up, check, fill, mirror, named, pair, report};
+use crate::support::{
+    PATIENCE, caught_up, check, fill, mirror, named, pair, report, wait_until_checked,
+};
 
 /// What a plan says: the report, and the exit code.
 fn plan(mirror: &Mirror, flags: &[&str]) -> (Value, i32) {
@@ -36,7 +38,7 @@ async fn following(keys: u32) -> (Etcd, Etcd, Mirror) {
     let value = |n: u32| Dice::new(u64::from(n)).bytes(50);
     fill(&primary.client().await, "/registry/secrets/ns/", keys, value).await;
     let mut mirror = mirror(&primary, &standby).start();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     caught_up(&mut mirror, &primary).await;
     (primary, standby, mirror)
 }
@@ -115,7 +117,7 @@ async fn a_plan_writes_nothing_and_one_of_another_world_is_refused() {
     let told = mirror.verb(&["repair", "--execute", "--accept", &digest]);
     assert_eq!(told.status.code(), Some(4), "a mirror that stands still: {told:?}");
     assert!(mirror.verb(&["resume"]).status.success());
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
 
     // The world moves: another key is lost.
     client.delete("/registry/secrets/ns/000008", None).await.unwrap();
@@ -130,7 +132,7 @@ async fn a_plan_writes_nothing_and_one_of_another_world_is_refused() {
     client.delete("/registry/secrets/ns/000009", None).await.unwrap();
     mirror.kill();
     mirror.restart();
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     eventually("the loss is seen", PATIENCE, async || {
         (named(&check(&mirror, "").await.1).len() == 1).then_some(())
     })
@@ -151,7 +153,7 @@ async fn deletions_beyond_the_fuse_want_the_digest_like_all_others() {
     let digest = shown["digest"].as_str().unwrap().to_owned();
     let (done, exit) = execute(&mirror, &["--kind", "surplus"], &digest);
     assert_eq!((exit, &done["written"]["surplus"]), (0, &800.into()), "{done}");
-    mirror.wait_for_state("following").await;
+    wait_until_checked(&mut mirror).await;
     assert_eq!(check(&mirror, "&strict=true").await.0, 200);
     mirror.assert_no_errors(&[]);
 }

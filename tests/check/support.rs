@@ -16,8 +16,23 @@ pub(crate) async fn pair() -> (Etcd, Etcd) {
     tokio::join!(Etcd::start(), Etcd::start_standby())
 }
 
+/// A mirror of every key that checks when it is asked to. (On schedule only once, at first:
+/// whoever asks while a check runs shares it, and it may be older than what a test has just done.)
 pub(crate) fn mirror(primary: &Etcd, standby: &Etcd) -> MirrorBuilder {
-    Mirror::builder(&primary.endpoints(), &standby.endpoints()).preset("none").patience(PATIENCE)
+    Mirror::builder(&primary.endpoints(), &standby.endpoints())
+        .preset("none")
+        .patience(PATIENCE)
+        .flag("--check-interval")
+        .flag("1h")
+}
+
+/// Waits until it follows and its first check is over.
+pub(crate) async fn wait_until_checked(mirror: &mut Mirror) {
+    mirror
+        .wait_for("following, and checked", |status| {
+            status["state"] == "following" && !status["last_check"].is_null()
+        })
+        .await;
 }
 
 /// Puts keys `<prefix>000000` and so on: many to a revision.
