@@ -183,6 +183,13 @@ async fn a_resync_that_would_delete_too_much_blocks() {
     let status = wait_for_block(&mut mirror, "too_many_deletes").await;
     let reason = status["reason"].as_str().unwrap();
     assert!(reason.contains("600 of 2000 keys"), "{reason}");
+    // It looks again every few seconds, and does not seem to copy meanwhile.
+    let looked = std::time::Instant::now();
+    while looked.elapsed() < std::time::Duration::from_secs(12) {
+        let status = mirror.status().await.unwrap();
+        assert_eq!(status["state"], "blocked", "{status}");
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
     let guard = "too_many_deletes";
     assert_released_by_its_digest_only(&mut mirror, guard, &before, &primary, &standby).await;
 }

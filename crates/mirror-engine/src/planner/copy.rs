@@ -15,6 +15,7 @@ use super::comparison::{Comparison, Pins};
 use super::round::{KEYS_WAITING_MAX, Round, note_entry};
 use super::{Effect, Peer, Phase, Planner, Survey, Then};
 use crate::record::{Checkpoint, CopyPosition, Phase as Stored};
+use crate::status::State;
 
 /// Changed values are fetched in requests of at most so many keys.
 const FETCH_KEYS: usize = 128;
@@ -30,6 +31,8 @@ pub(super) struct Copying {
     since: Option<PrimaryRevision>,
     /// The operator has accepted the deletions, or there is nothing that could be deleted.
     unfused: bool,
+    /// Why everything is compared, in a word.
+    reason: &'static str,
 }
 
 #[derive(Debug)]
@@ -47,6 +50,7 @@ impl Copying {
             stage: Stage::Survey { survey: Box::new(survey), enrol: true },
             since: None,
             unfused: false,
+            reason: "",
         }
     }
 
@@ -61,13 +65,19 @@ impl Copying {
             stage: Stage::Survey { survey: Box::new(survey), enrol: false },
             since,
             unfused: false,
+            reason: "",
         }
     }
 
     /// A resync that the operator has accepted, after the history or the filter changed: nothing
     /// is known of what the values are.
     pub(super) fn accepted(planner: &Planner) -> Self {
-        Self { stage: Stage::Round(Box::new(planner.round(None))), since: None, unfused: true }
+        Self {
+            stage: Stage::Round(Box::new(planner.round(None))),
+            since: None,
+            unfused: true,
+            reason: "",
+        }
     }
 
     /// Goes on where a copy was when the process ended.
@@ -83,7 +93,18 @@ impl Copying {
             stage: Stage::Round(Box::new(round)),
             since: position.since,
             unfused: position.accepted,
+            reason: "",
         }
+    }
+
+    /// Says why everything is compared.
+    pub(super) fn because(self, reason: &'static str) -> Self {
+        Self { reason, ..self }
+    }
+
+    /// Tells whether it has yet to find out what a resync would delete.
+    pub(super) fn is_survey(&self) -> bool {
+        matches!(self.stage, Stage::Survey { enrol: false, .. })
     }
 
     fn comparison(&mut self) -> Option<&mut Comparison> {
@@ -140,7 +161,7 @@ impl Planner {
 
     fn pump_survey(&mut self) {
         let Phase::Copying(copying) = &mut self.phase else { return };
-        let (since, unfused) = (copying.since, copying.unfused);
+        let (since, unfused, reason) = (copying.since, copying.unfused, copying.reason);
         let Stage::Survey { survey, enrol } = &mut copying.stage else { return };
         if !survey.advance(&mut self.ledger, &self.own) {
             let standby = survey.comparison.want_standby(self.in_flight.is_none());
@@ -159,6 +180,9 @@ impl Planner {
         }
         if !enrol {
             self.status.copy.keys_total = found.missed + found.both;
+        }
+        if self.status.state == State::Blocked {
+            self.say_copying(reason);
         }
         let next = if enrol { Stage::Enrol } else { Stage::Round(Box::new(self.round(since))) };
         if waiting {

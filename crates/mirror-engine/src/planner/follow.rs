@@ -79,6 +79,7 @@ impl Planner {
             newest: None,
         });
         self.status.state = State::Following;
+        self.status.blocked = None;
         self.status.reason.clear();
         self.watch_primary(applied);
     }

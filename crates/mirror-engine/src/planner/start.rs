@@ -305,7 +305,6 @@ impl Planner {
         };
         self.epoch = Some(HeldEpoch { number, modified: revision });
         self.epoch_seen = Some(Expect::ModifiedAt(revision));
-        self.status.blocked = None;
         if standing.checkpoint.is_none() {
             // An enrolment moves nothing that our claim compares: another mirror may have entered
             // keys after we looked.
@@ -364,11 +363,19 @@ impl Planner {
     }
 
     fn copy(&mut self, copying: Copying, reason: &'static str) {
+        self.status.copy = crate::status::CopyProgress::default();
+        // A mirror that was blocked is so until it is known that nothing blocks it any more.
+        if self.status.state != State::Blocked || !copying.is_survey() {
+            self.say_copying(reason);
+        }
+        self.phase = Phase::Copying(Box::new(copying.because(reason)));
+    }
+
+    pub(super) fn say_copying(&mut self, reason: &'static str) {
         *self.status.counters.resyncs.entry(reason).or_default() += 1;
         self.status.state = State::Copying;
+        self.status.blocked = None;
         reason.clone_into(&mut self.status.reason);
-        self.status.copy = crate::status::CopyProgress::default();
-        self.phase = Phase::Copying(Box::new(copying));
     }
 
     pub(super) fn watch_standby(&mut self) {
