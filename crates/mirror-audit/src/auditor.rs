@@ -13,6 +13,7 @@ use futures::StreamExt as _;
 use monitor_api::{CheckReport, Comparison};
 
 use crate::evidence::MirrorEvidence;
+use crate::history::prove;
 use crate::pins::{MirrorPins, pair_at};
 use crate::report;
 
@@ -153,6 +154,14 @@ where
         if outcome.landmarks != Landmarks::default() {
             let mut kept = self.landmarks.lock().unwrap_or_else(PoisonError::into_inner);
             kept.clone_from(&outcome.landmarks);
+        }
+        if let (Basis::Pair, Verdict::Drift) = (basis, &outcome.verdict) {
+            for span in &outcome.spans {
+                let proof = prove(&self.primary, &self.standby, &self.name, span.pins);
+                if let Err(reason) = proof.await {
+                    return self.undecided(&reason);
+                }
+            }
         }
         let mut unsettled = 0;
         let after = match basis {

@@ -3,6 +3,7 @@
 
 mod auditor;
 mod evidence;
+mod history;
 mod pins;
 mod records;
 mod repair;

@@ -1,6 +1,7 @@
 //! Claims about audits, on simulated clusters.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
+mod audits;
 mod classes;
 
 #[test]
