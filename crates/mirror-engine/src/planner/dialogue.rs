@@ -79,7 +79,7 @@ pub enum Input {
     Waited,
     /// The primary was asked for its head at the time `asked_at`: unasked, about once a second.
     PrimaryHead {
-        /// When the question was sent, on the clock of [`Planner::handle`].
+        /// When the question was sent, on the clock of [`Planner::handle`](super::Planner::handle).
         asked_at: Duration,
         /// What came.
         head: Result<Head<PrimaryRevision>, Failure>,

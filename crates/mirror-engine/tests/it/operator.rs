@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use etcd_mvcc::{Key, KeyRange, Op, StandbyRevision, Txn, Value};
+use etcd_mvcc::{Key, KeyRange, Op, Revision, StandbyRevision, Txn, Value};
 use etcd_sim::{Mutation, SimEtcd};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::{
@@ -267,6 +267,7 @@ impl World {
         assert_eq!((record.digest, record.kinds), (order.digest, order.kinds));
         for op in writes {
             self.invariant_only_what_was_accepted_is_written(&record, op);
+            self.invariant_what_was_written_since_is_left_alone(&record, op);
         }
         let order = self.operator.accounts.entry(record.order).or_default();
         invariant_an_order_is_carried_out_at_most_once(order, &record, writes);
@@ -306,6 +307,18 @@ impl World {
                 );
             }
         }
+    }
+
+    /// What a stranger wrote after the comparison is not overwritten and not deleted. (A key that was
+    /// missed is missed as before if it came and went meanwhile.)
+    fn invariant_what_was_written_since_is_left_alone(&self, record: &RepairRecord, op: &Op) {
+        let before = self.standby.revision().previous();
+        if self.standby.truth_at(&KeyRange::single(op.key()), before).is_empty() {
+            return;
+        }
+        let last = self.tampered.last.get(op.key()).or_else(|| self.foreign.get(op.key()));
+        let since = last.filter(|at| **at > record.standby_revision);
+        assert_eq!(since, None, "{} was written since it was compared", op.key());
     }
 
     /// No difference of the kinds asked for is left, but those that strangers made since.

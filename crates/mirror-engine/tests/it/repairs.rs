@@ -266,6 +266,30 @@ fn a_repair_that_can_not_go_on_where_it_was_has_failed() {
 }
 
 #[test]
+fn a_repair_is_not_gone_on_with_after_a_resync() {
+    for seed in 1..20 {
+        let mut world = settled(seed);
+        let names: Vec<_> = (0..40).map(|name| format!("/d/y{name:02}")).collect();
+        for name in &names {
+            world.primary.put(name.as_str(), "v").unwrap();
+        }
+        world.settle();
+        names.iter().for_each(|name| world.tamper_delete(&Key::from(name.as_str())));
+        let seen = see(&mut world, RepairKinds::default());
+        let order = world.order(seen);
+        begun(&mut world, order);
+        // Further than is caught up with by watching.
+        names.iter().for_each(|name| assert!(world.primary.delete(name.as_str()).is_ok()));
+        restart(&mut world);
+        let record = answer(&mut world, order);
+        assert_eq!(record.outcome, RepairOutcome::Failed, "seed {seed}: {record:?}");
+        assert!(record.reason.contains("the gap to the primary"), "{}", record.reason);
+        world.settle();
+        assert_eq!(value(&world, "/d/y39"), None);
+    }
+}
+
+#[test]
 fn a_comparison_that_compaction_always_overtakes_is_given_up() {
     let mut world = settled(1);
     disturb(&mut world);
