@@ -185,10 +185,10 @@ async fn a_resync_that_would_delete_too_much_blocks() {
     assert!(reason.contains("600 of 2000 keys"), "{reason}");
     // It looks again every few seconds, and does not seem to copy meanwhile.
     let looked = std::time::Instant::now();
-    while looked.elapsed() < std::time::Duration::from_secs(12) {
+    while looked.elapsed() < Duration::from_secs(12) {
         let status = mirror.status().await.unwrap();
         assert_eq!(status["state"], "blocked", "{status}");
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let guard = "too_many_deletes";
     assert_released_by_its_digest_only(&mut mirror, guard, &before, &primary, &standby).await;
