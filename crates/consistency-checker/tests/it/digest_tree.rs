@@ -319,3 +319,18 @@ fn files_of_two_kinds_or_over_other_ranges_are_refused() {
     let (keys, found) = compare_details(&primary, &whole);
     assert_eq!((keys.keys, found.len()), (1, 0));
 }
+
+#[test]
+fn ranges_that_touch_lose_no_key_between_them() {
+    let content: Content = ["a", "b", "c", "d"].map(|key| (key.into(), Vec::new())).into();
+    let key = Key::from;
+    let ranges = [
+        KeyRange::new(key("a"), key("b")),
+        KeyRange::new(key("b"), key("c")),
+        KeyRange::new(key("c"), key("d")),
+    ];
+    let primary = detail_file(Side::Primary, &content, &ranges);
+    let standby = detail_file(Side::Standby, &Content::new(), &ranges);
+    let missed = ["a", "b", "c"].map(|key| (Kind::Missed, key.as_bytes().to_vec()));
+    assert_eq!(compare_details(&primary, &standby).1, missed);
+}
