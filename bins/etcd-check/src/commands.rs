@@ -21,7 +21,7 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
             compare_once(&quiet(&mirror, &log, &bars)?, &options, &bars)
         }
         Some(Verb::Digest { digest: flags, mirror }) => {
-            digest(&quiet(&mirror, &log, &bars)?, &flags, output, &bars)
+            digest(&quiet(&mirror, &log, &bars)?, &flags, output)
         }
         Some(Verb::Compare(flags)) => {
             start_log(&log, &log, &bars);

@@ -11,7 +11,6 @@ use consistency_checker::{
 use etcd_mvcc::{
     Key, KeyRange, PrimaryRevision, ReadRange, Revision as _, Side, Value, WalkLimits,
 };
-use indicatif::MultiProgress;
 use keyspace_filter::Scope;
 use mirror_config::{Config, Exit, Failure, output, parts};
 use serde_json::json;
@@ -27,7 +26,6 @@ pub(crate) fn digest(
     config: &Config,
     flags: &DigestFlags,
     format: Format,
-    _bars: &MultiProgress,
 ) -> Result<Exit, Failure> {
     files::creatable("--out", &flags.out)?;
     let ranges = flags.ranges.as_deref().map(read_ranges).transpose()?;

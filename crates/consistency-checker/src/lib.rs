@@ -15,9 +15,7 @@ pub use check::{
     Check, CheckSettings, Confirmed, Finding, Held, Kind, Landmarks, NotPinned, Outcome, PinSource,
     Progress, Span, Totals, Verdict, View, confirm,
 };
-pub use classify::{
-    Arrival, Class, Classifier, Envelope, Evidence, Facts, NoEvidence, Owner, Writer,
-};
+pub use classify::{Arrival, Class, Classifier, Envelope, Evidence, Facts, Owner, Writer};
 pub use diff::{Diff, Options, PrimarySide, StandbySide, diff};
 pub use digest::{Digest, DigestBuilder, ParseDigestError};
 pub use error::{Breach, DiffError, Interrupted};

@@ -110,12 +110,7 @@ where
         let mut undecided = None;
         let mut samples = Vec::new();
         for outcome in outcomes {
-            let totals = &mut joined.totals;
-            totals.keys += outcome.totals.keys;
-            totals.bytes += outcome.totals.bytes;
-            totals.missed += outcome.totals.missed;
-            totals.surplus += outcome.totals.surplus;
-            totals.different += outcome.totals.different;
+            joined.totals.add(outcome.totals);
             joined.findings.extend(outcome.findings);
             for span in outcome.spans {
                 join_span(&mut joined.spans, span);

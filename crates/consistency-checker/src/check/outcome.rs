@@ -45,12 +45,12 @@ pub struct Totals {
 }
 
 impl Totals {
-    pub(crate) fn add(&mut self, summary: &Summary) {
-        self.keys += summary.keys;
-        self.bytes += summary.bytes;
-        self.missed += summary.missed;
-        self.surplus += summary.surplus;
-        self.different += summary.different;
+    pub(crate) fn add(&mut self, more: Self) {
+        self.keys += more.keys;
+        self.bytes += more.bytes;
+        self.missed += more.missed;
+        self.surplus += more.surplus;
+        self.different += more.different;
     }
 
     /// Returns how many keys differ in this way.
@@ -67,6 +67,13 @@ impl Totals {
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.missed == 0 && self.surplus == 0 && self.different == 0
+    }
+}
+
+impl From<&Summary> for Totals {
+    fn from(summary: &Summary) -> Self {
+        let Summary { keys, bytes, missed, surplus, different, .. } = *summary;
+        Self { keys, bytes, missed, surplus, different }
     }
 }
 

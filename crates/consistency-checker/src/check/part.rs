@@ -125,7 +125,7 @@ where
                 Err(error) => break Err(error),
             }
         };
-        totals.add(diff.summary());
+        totals.add(Totals::from(diff.summary()));
         ended
     }
 }

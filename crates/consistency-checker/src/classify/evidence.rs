@@ -1,6 +1,6 @@
 //! What a mirror's own records bear witness of.
 
-use std::future::{Future, ready};
+use std::future::Future;
 
 use etcd_mvcc::{Key, PrimaryRevision, StandbyRevision};
 
@@ -58,39 +58,4 @@ pub trait Evidence: Send + Sync {
 
     /// Tells whether the comparison was made at a pinned pair: then nothing may be on its way.
     fn is_pair(&self) -> bool;
-}
-
-/// Two clusters without a mirror between them.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoEvidence;
-
-impl Evidence for NoEvidence {
-    fn writer(&self, _at: StandbyRevision) -> impl Future<Output = Writer> + Send {
-        ready(Writer::Unknown)
-    }
-
-    fn maker(
-        &self,
-        _key: &Key,
-        _created: StandbyRevision,
-        _modified: StandbyRevision,
-    ) -> impl Future<Output = Writer> + Send {
-        ready(Writer::Unknown)
-    }
-
-    fn arrival(
-        &self,
-        _revision: PrimaryRevision,
-        _by: StandbyRevision,
-    ) -> impl Future<Output = Arrival> + Send {
-        ready(Arrival::Unknown)
-    }
-
-    fn applied(&self) -> Option<PrimaryRevision> {
-        None
-    }
-
-    fn is_pair(&self) -> bool {
-        false
-    }
 }

@@ -14,7 +14,7 @@ use std::fmt;
 use etcd_mvcc::{PrimaryRevision, ReadRange, StandbyRevision};
 use keyspace_filter::grammar::Grammar;
 
-pub use self::evidence::{Arrival, Evidence, NoEvidence, Writer};
+pub use self::evidence::{Arrival, Evidence, Writer};
 pub use self::facts::{Envelope, Facts, Owner};
 use self::history::Deletion;
 use crate::{Finding, Kind};
