@@ -69,7 +69,8 @@ impl Grammar {
     }
 
     /// Returns what the keys of Namespace objects begin with.
-    pub(crate) fn namespaces(&self) -> String {
+    #[must_use]
+    pub fn namespaces(&self) -> String {
         format!("{}namespaces/", self.root)
     }
 

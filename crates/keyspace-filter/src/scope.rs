@@ -164,6 +164,24 @@ impl Scope {
         }
     }
 
+    /// Returns the resource that a key, as spelt on the standby, is stored under: `configmaps`,
+    /// `cluster.x-k8s.io/machines`. `None` for what is no object. Allocates only where one prefix
+    /// replaces another.
+    #[must_use]
+    pub fn resource_of<'k>(&self, standby_key: &'k [u8]) -> Option<Cow<'k, [u8]>> {
+        match self.0.rewrite.unplace(standby_key)? {
+            Cow::Borrowed(key) => self.0.resource_of(key).map(Cow::Borrowed),
+            Cow::Owned(key) => self.0.resource_of(&key).map(|name| Cow::Owned(name.to_vec())),
+        }
+    }
+
+    /// Tells whether the keys are those of Kubernetes objects: with preset `kubernetes`.
+    #[must_use]
+    pub fn is_kubernetes(&self) -> bool {
+        // The one preset that has a rule for keys that are spelt as no object is.
+        self.0.unknown.is_some()
+    }
+
     /// Tells whether the Namespace object of this name is in scope.
     #[must_use]
     pub fn admits_namespace(&self, namespace: &[u8]) -> bool {
@@ -211,6 +229,13 @@ impl Inner {
             _ => &self.rest,
         };
         self.index.find(&self.rules, key, &shape).unwrap_or(last)
+    }
+
+    fn resource_of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        match self.grammar.parse(key) {
+            Shape::Object(object) => Some(object.resource),
+            Shape::Unknown | Shape::Outside => None,
+        }
     }
 
     fn namespace_of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {

@@ -5,6 +5,7 @@
 
 mod control;
 mod driver;
+mod held_back;
 pub mod orders;
 mod own_keys;
 mod plan;
@@ -16,6 +17,7 @@ mod status;
 
 pub use control::{Control, Desired};
 pub use driver::{Mirror, Primary, Standby};
+pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
 pub use plan::{PlanError, PlanReport, RuleCount, plan};
 pub use planner::{Ended, PlanDigest};
@@ -25,5 +27,7 @@ pub use repair::{
     RepairKind, RepairKinds, RepairOrder, RepairOutcome, RepairPlan, RepairPlanError,
     RepairPosition, RepairRecord, Surplus, repair_plan,
 };
-pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Settings, TxnLimits};
-pub use status::{Blocked, CopyProgress, Counters, GuardKind, State, Status};
+pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Heal, Settings, TxnLimits, WriteOrder};
+pub use status::{
+    Blocked, CopyProgress, Counters, DriftStatus, GuardKind, RefusedKey, State, Status,
+};

@@ -10,8 +10,8 @@ use keyspace_filter::Scope;
 
 use crate::orders::OrderError;
 use crate::own_keys::OwnKeys;
-use crate::planner::{Found, Ledger, PlanDigest, Survey};
-use crate::record::{Accounted, Checkpoint};
+use crate::planner::{Found, Ledger, PlanDigest, Survey, Withheld};
+use crate::record::{Accounted, Checkpoint, RecordError};
 use crate::settings::DeleteFuse;
 
 /// What a run would do.
@@ -204,6 +204,36 @@ where
         walk.advance(&request, &page);
     }
     Ok(ledger)
+}
+
+/// Why it can't be said what is held back.
+pub(crate) enum WithheldError {
+    Standby(Failure),
+    Record(RecordError),
+}
+
+/// Reads what is held back, at one revision of the standby.
+pub(crate) async fn load_withheld<S>(
+    standby: &S,
+    name: &str,
+    at: StandbyRevision,
+) -> Result<Withheld, WithheldError>
+where
+    S: ReadRange<Revision = StandbyRevision>,
+{
+    let mut withheld = Withheld::default();
+    let own = OwnKeys::new(name);
+    let mut walk = Walk::new(&[own.withheld_range()], WalkLimits::default(), false);
+    while let Some(request) = walk.request(Some(at)) {
+        let page = standby.read_page(request.clone()).await.map_err(WithheldError::Standby)?;
+        for entry in &page.entries {
+            if let Some(key) = own.withheld_key(&entry.key) {
+                withheld.load(key, &entry.value).map_err(WithheldError::Record)?;
+            }
+        }
+        walk.advance(&request, &page);
+    }
+    Ok(withheld)
 }
 
 /// Counts what each rule decides.

@@ -24,6 +24,36 @@ pub enum Coalesce {
     Never,
 }
 
+/// In which order a copy, a repair or a healing writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteOrder {
+    /// Owners before their dependents, wherever the scope is one of Kubernetes objects: a live
+    /// standby collects what has no owner.
+    #[default]
+    Owners,
+    /// As the keys come: for a standby that nobody collects on.
+    Keys,
+}
+
+/// What of others' writes to the mirror's keys is undone by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heal {
+    /// Keys that were deleted are put back. Default: yes.
+    pub deletions: bool,
+    /// Keys that were changed are written over. Default: no, because a live standby's controllers
+    /// rewrite some kinds for ever.
+    pub changes: bool,
+    /// How often a key is put back before the standby is said to refuse it. Default 4: the waits
+    /// in between double, from two seconds on.
+    pub limit: u32,
+}
+
+impl Default for Heal {
+    fn default() -> Self {
+        Self { deletions: true, changes: false, limit: 4 }
+    }
+}
+
 /// When a resync has to be accepted by somebody: both limits must be exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeleteFuse {
@@ -76,6 +106,10 @@ pub struct Settings {
     pub name: String,
     /// When revisions may share a transaction.
     pub coalesce: Coalesce,
+    /// In which order a copy writes.
+    pub order: WriteOrder,
+    /// What others do that is undone.
+    pub heal: Heal,
     /// How many deletions a resync may do unasked.
     pub fuse: DeleteFuse,
     /// How large a transaction may get.
@@ -109,6 +143,8 @@ impl Default for Settings {
         Self {
             name: "default".to_owned(),
             coalesce: Coalesce::default(),
+            order: WriteOrder::default(),
+            heal: Heal::default(),
             fuse: DeleteFuse::default(),
             txn: TxnLimits::default(),
             walk: WalkLimits::default(),
@@ -129,6 +165,8 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("name", &self.name)
             .field("coalesce", &self.coalesce)
+            .field("order", &self.order)
+            .field("heal", &self.heal)
             .field("fuse", &self.fuse)
             .field("txn", &self.txn)
             .field("walk", &self.walk)

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use etcd_mvcc::{ClusterId, PrimaryRevision, StandbyRevision};
+use etcd_mvcc::{ClusterId, Key, PrimaryRevision, StandbyRevision};
 
+use crate::held_back::HeldBack;
 use crate::repair::RepairRecord;
 
 /// The state of a mirror.
@@ -179,6 +180,30 @@ pub struct Counters {
     pub foreign_deletes: u64,
 }
 
+/// What others did to the mirror's keys on the standby, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftStatus {
+    /// Keys that were put back since the process started.
+    pub healed: u64,
+    /// Keys that wait to be put back.
+    pub waiting: u64,
+    /// Keys that the standby refuses: they were put back as often as the limit allows.
+    pub refused: u64,
+    /// Some of them, at most a hundred.
+    pub refused_shown: Vec<RefusedKey>,
+}
+
+/// A key that something on the standby keeps undoing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key, as the standby spells it.
+    pub key: Key,
+    /// How often it was put back.
+    pub healed: u32,
+    /// Who is known to do such a thing.
+    pub suspect: String,
+}
+
 /// What the mirror knows of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -217,6 +242,12 @@ pub struct Status {
     pub copy: CopyProgress,
     /// The repair that is being carried out, or what became of the last one.
     pub last_repair: Option<RepairRecord>,
+    /// What others did to the mirror's keys on the standby.
+    pub drift: DriftStatus,
+    /// Keys in scope that are kept off the standby.
+    pub held_back: u64,
+    /// Some of them, at most a hundred, and why.
+    pub held_back_shown: Vec<(Key, HeldBack)>,
     /// Counts since the process started.
     pub counters: Counters,
 }

@@ -108,7 +108,7 @@ pub enum Effect {
         /// The revision; without one, today's.
         at: Option<PrimaryRevision>,
     },
-    /// Read a page of the ledger: [`Input::LedgerPage`].
+    /// Read a page of the ledger, or of what is held back: [`Input::LedgerPage`].
     ReadLedger(PageRequest<StandbyRevision>),
     /// Read a page of the primary: [`Input::PrimaryPage`].
     ReadPrimary(PageRequest<PrimaryRevision>),

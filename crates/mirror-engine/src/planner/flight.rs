@@ -38,6 +38,8 @@ pub(super) enum Then {
     Mended,
     /// A repair has ended.
     RepairEnded,
+    /// What others deleted or changed was put back.
+    Healed,
 }
 
 impl Planner {
@@ -60,7 +62,10 @@ impl Planner {
             record.epoch = epoch.number;
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
-            own.extend(self.ledger.take_ops(self.room(&record).saturating_sub(bytes)));
+            let room = self.room(&record).saturating_sub(bytes);
+            own.extend(self.ledger.take_ops(room));
+            let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
+            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -121,6 +126,7 @@ impl Planner {
             }
             Then::CopyClosed => self.follow(),
             Then::Mended => self.on_mended(committed),
+            Then::Healed => self.on_healed(committed),
             Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),
         }
     }

@@ -23,15 +23,16 @@ mod copy;
 mod dialogue;
 mod flight;
 mod follow;
+mod heal;
 mod held;
 mod lag;
 mod ledger;
 mod order;
-mod outbox;
 mod repair;
 mod round;
 mod start;
 mod survey;
+mod withheld;
 mod witness;
 
 use std::collections::VecDeque;
@@ -46,6 +47,7 @@ use self::copy::Copying;
 pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
 use self::flight::{InFlight, Then};
 use self::follow::Following;
+use self::heal::Drift;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
@@ -54,6 +56,7 @@ pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
+pub(crate) use self::withheld::Withheld;
 use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch};
@@ -66,6 +69,9 @@ struct HeldEpoch {
     number: u64,
     modified: StandbyRevision,
 }
+
+/// Keys that are held back, told by name.
+const HELD_BACK_SHOWN: usize = 100;
 
 #[derive(Debug)]
 enum Phase {
@@ -97,6 +103,8 @@ pub struct Planner {
     checkpoint_modified: Expect,
     in_flight: Option<InFlight>,
     ledger: Ledger,
+    withheld: Withheld,
+    drift: Drift,
     control: Control,
     repairs: Repairs,
     lag: LagMeter,
@@ -135,6 +143,8 @@ impl Planner {
             checkpoint_modified: Expect::Absent,
             in_flight: None,
             ledger: Ledger::default(),
+            withheld: Withheld::default(),
+            drift: Drift::default(),
             control: Control::default(),
             repairs: Repairs::default(),
             lag: LagMeter::default(),
@@ -173,6 +183,9 @@ impl Planner {
         let mut status = self.status.clone();
         status.lag = self.lag.lag(self.now);
         status.last_repair = self.repairs.last();
+        status.drift = self.drift.status();
+        status.held_back = self.withheld.len();
+        status.held_back_shown = self.withheld.first(HELD_BACK_SHOWN);
         status.epoch = self.epoch.map_or(status.epoch, |epoch| epoch.number);
         if let Some(checkpoint) = &self.checkpoint {
             status.checkpoint = checkpoint.revision;
@@ -201,7 +214,7 @@ impl Planner {
             Input::LedgerPage(page) => self.on_ledger_page(page),
             Input::PrimaryPage(page) => self.on_primary_page(page),
             Input::StandbyPage(page) => self.on_standby_page(page),
-            Input::Fetched(answer) => self.on_fetched(answer),
+            Input::Fetched(answer) => self.on_any_fetched(answer),
             Input::Changed(batch) => self.on_changed(batch),
             Input::WatchEnded(failure) => self.on_watch_ended(&failure),
             Input::StandbyChanged(batch) => self.on_standby_changed(&batch),
@@ -215,6 +228,21 @@ impl Planner {
             Input::Tick => {}
         }
         self.pump();
+    }
+
+    fn on_any_fetched(&mut self, answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>) {
+        match &self.phase {
+            Phase::Copying(_) => self.on_fetched(answer),
+            Phase::Following(following) if following.healing.is_some() => {
+                self.on_heals_fetched(answer);
+            }
+            Phase::Following(_) => self.on_mends_fetched(answer),
+            Phase::Starting(_)
+            | Phase::Paused
+            | Phase::Blocked(_)
+            | Phase::Fenced { .. }
+            | Phase::Ended => {}
+        }
     }
 
     /// Does whatever the phase can do by now.

@@ -8,6 +8,7 @@ use keyspace_filter::OWN_PREFIX;
 
 use super::copy::Copying;
 use super::ledger::Ledger;
+use super::withheld::Withheld;
 use super::witness::{Proof, judge};
 use super::{
     Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
@@ -150,7 +151,9 @@ impl Planner {
         if std::mem::take(&mut self.skip_unseen) {
             self.ledger.skip_to(standing.standby.revision);
         }
-        let walk = Walk::new(&[self.own.ledger_range()], self.settings.walk, true);
+        self.withheld = Withheld::default();
+        let ranges = [self.own.ledger_range(), self.own.withheld_range()];
+        let walk = Walk::new(&ranges, self.settings.walk, false);
         self.ask_ledger(standing, walk);
     }
 
@@ -179,6 +182,11 @@ impl Planner {
         for entry in &page.entries {
             if let Some(key) = self.own.ledgered(&entry.key) {
                 self.ledger.load(&key);
+            }
+            if let Some(key) = self.own.withheld_key(&entry.key)
+                && let Err(error) = self.withheld.load(key, &entry.value)
+            {
+                return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
             }
         }
         if let Some(request) = walk.request::<StandbyRevision>(None) {

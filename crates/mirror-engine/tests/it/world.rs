@@ -12,7 +12,7 @@ use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
 use mirror_engine::{
-    Checkpoint, Coalesce, DeleteFuse, Epoch, OwnKeys, Settings, State, Status, TxnLimits,
+    Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, OwnKeys, Settings, State, Status, TxnLimits,
 };
 
 pub(crate) const PREFIX: &[u8] = b"/d/";
@@ -29,7 +29,8 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    fn new(scope: &Scope, owner: String, coalesce: Coalesce) -> Self {
+    fn new(scope: &Scope, owner: String, coalesce: Coalesce, heals: bool) -> Self {
+        let heal = Heal { deletions: heals, changes: heals, limit: 3 };
         let settings = Settings {
             name: "m".into(),
             owner,
@@ -39,6 +40,7 @@ impl Runner {
             backlog_bytes: 600,
             catch_up_revisions: 30,
             fuse: DeleteFuse { keys: 1_000, percent: 100 },
+            heal,
             ..Settings::default()
         };
         Self {
@@ -75,6 +77,8 @@ pub(crate) struct Faults {
     pub(crate) tamper: u16,
     /// An operator orders a repair.
     pub(crate) repair: u16,
+    /// The mirror puts back what others delete and change.
+    pub(crate) heals: bool,
     /// An operator tells the mirror to stand still, or to go on.
     pub(crate) pause: u16,
 }
@@ -95,6 +99,7 @@ impl Faults {
         foreign_write: 0,
         tamper: 0,
         repair: 0,
+        heals: false,
         pause: 0,
     };
 
@@ -113,6 +118,7 @@ impl Faults {
         foreign_write: 30,
         tamper: 10,
         repair: 8,
+        heals: true,
         pause: 2,
     };
 
@@ -132,6 +138,7 @@ impl Faults {
         foreign_write: 3,
         tamper: 20,
         repair: 8,
+        heals: false,
         pause: 2,
     };
 }
@@ -198,7 +205,7 @@ impl World {
         self.processes += 1;
         let owner = format!("process-{}", self.processes);
         self.trace.push(format!("start {owner}"));
-        self.runners.push(Runner::new(&self.scope, owner, self.coalesce));
+        self.runners.push(Runner::new(&self.scope, owner, self.coalesce, self.faults.heals));
     }
 
     pub(crate) fn primary_write(&mut self) {
@@ -617,7 +624,7 @@ impl World {
 
     /// Ends the faults and the load, and waits until a mirror follows at the primary's head.
     pub(crate) fn settle(&mut self) {
-        self.faults = Faults::NONE;
+        self.faults = Faults { heals: self.faults.heals, ..Faults::NONE };
         self.resume();
         self.start_process();
         let last = self.runners.pop().unwrap();

