@@ -1,5 +1,7 @@
 //! Custom resources as an apiserver stores them: JSON, of which a few fields are kept.
 
+mod bound;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,6 +10,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use self::bound::Bound;
+pub(crate) use self::bound::Service;
+use crate::bound::{Claim, Kind};
 use crate::{Malformed, Owner};
 
 /// What the value begins with.
@@ -23,11 +28,17 @@ pub(crate) struct Object<'v> {
     kind: Option<Text<'v>>,
     #[serde(borrow)]
     metadata: Map<Metadata<'v>>,
+    #[serde(skip)]
+    bound: Bound<'v>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'v> {
+    #[serde(borrow, default)]
+    name: Option<Text<'v>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'v>>,
     #[serde(borrow, default)]
     uid: Option<Text<'v>>,
     #[serde(borrow, default)]
@@ -58,7 +69,9 @@ impl<'v> Object<'v> {
     ///
     /// It is no JSON, or no object of Kubernetes.
     pub(crate) fn read(value: &'v [u8]) -> Result<Self, Malformed> {
-        serde_json::from_slice(value).map_err(|_| Malformed)
+        let mut object: Self = serde_json::from_slice(value).map_err(|_| Malformed)?;
+        object.bound = Bound::read(Kind::of(object.api_version(), object.kind()), value)?;
+        Ok(object)
     }
 
     pub(crate) fn api_version(&self) -> &str {
@@ -67,6 +80,14 @@ impl<'v> Object<'v> {
 
     pub(crate) fn kind(&self) -> &str {
         shown(self.kind.as_ref())
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        shown(self.metadata.0.name.as_ref())
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        shown(self.metadata.0.namespace.as_ref())
     }
 
     pub(crate) fn uid(&self) -> &str {
@@ -90,6 +111,22 @@ impl<'v> Object<'v> {
     /// Returns the finalizers, in their order.
     pub(crate) fn finalizers(&self) -> impl Iterator<Item = &str> {
         self.metadata.0.finalizers.iter().flatten().map(|Text(text)| &**text)
+    }
+
+    /// Returns the claim of a PersistentVolume.
+    pub(crate) fn claim(&self) -> Option<Claim<'_>> {
+        match &self.bound {
+            Bound::PersistentVolume(claim) => claim.as_ref().map(bound::ClaimRef::claim),
+            Bound::Service(_) | Bound::Nothing => None,
+        }
+    }
+
+    /// Returns what a Service was given.
+    pub(crate) fn service(&self) -> Option<&Service<'v>> {
+        match &self.bound {
+            Bound::Service(service) => Some(service),
+            Bound::PersistentVolume(_) | Bound::Nothing => None,
+        }
     }
 }
 
