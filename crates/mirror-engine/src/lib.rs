@@ -14,12 +14,13 @@ mod record;
 mod repair;
 mod settings;
 mod status;
+mod tally;
 
 pub use control::{Control, Desired};
 pub use driver::{Mirror, Primary, Standby};
 pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
-pub use plan::{PlanError, PlanReport, RuleCount, plan};
+pub use plan::{PlanError, PlanReport, plan};
 pub use planner::{Ended, PlanDigest};
 pub use record::{Accounted, Checkpoint, CopyPosition, Epoch, Phase, RecordError, Witness};
 pub use repair::{
@@ -31,3 +32,4 @@ pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Heal, Settings, TxnLimits
 pub use status::{
     Blocked, CopyProgress, Counters, DriftStatus, GuardKind, RefusedKey, State, Status,
 };
+pub use tally::{Amount, GroupCount, GroupName};

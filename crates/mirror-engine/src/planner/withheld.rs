@@ -184,6 +184,9 @@ impl Withheld {
 
 /// Tells whether this is a PersistentVolume that is claimed from a namespace that stays local.
 fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
-    let _ = (scope, key, value);
-    false // CLAIM
+    scope.is_kubernetes()
+        && scope.resource_of(key.as_bytes()).as_deref() == Some(b"persistentvolumes")
+        && skim(value.expose())
+            .claim()
+            .is_some_and(|claim| !scope.admits_namespace(claim.namespace.as_bytes()))
 }
