@@ -27,8 +27,8 @@ fn field(flag: &str) -> String {
         "include_namespace" => "scope.include_namespaces".to_owned(),
         "rules" => "scope.rules_file".to_owned(),
         "preset" | "dest_prefix" | "no_dest_prefix" | "etcd_prefix" => format!("scope.{name}"),
-        "coalesce" | "max_request_bytes" => format!("apply.{name}"),
-        _ => ["primary", "standby", "guard", "log"]
+        "coalesce" | "max_request_bytes" | "order" => format!("apply.{name}"),
+        _ => ["primary", "standby", "guard", "heal", "log"]
             .into_iter()
             .find_map(|group| {
                 let rest = name.strip_prefix(group)?.strip_prefix('_')?;

@@ -1,7 +1,7 @@
 //! Flags of a mirror that runs; which mirror it is, mirror-config's flags say.
 
 use clap::Args;
-use mirror_config::{Apply, FileConfig, Guard, Listen, Rate, Span};
+use mirror_config::{Apply, FileConfig, Guard, Heal, Listen, Rate, Span};
 
 /// How the mirror runs.
 #[derive(Clone, Debug, Args)]
@@ -33,13 +33,23 @@ pub(crate) struct RunFlags {
     guard: Guard,
     #[command(flatten)]
     apply: Apply,
+    #[command(flatten)]
+    heal: Heal,
 }
 
 impl RunFlags {
     /// Returns `settings` with what these flags say in addition.
     pub(crate) fn beside(self, settings: FileConfig) -> FileConfig {
-        let Self { listen, ready_max_lag, check_interval, check_rate, detail_logs, guard, apply } =
-            self;
+        let Self {
+            listen,
+            ready_max_lag,
+            check_interval,
+            check_rate,
+            detail_logs,
+            guard,
+            apply,
+            heal,
+        } = self;
         FileConfig {
             listen,
             ready_max_lag,
@@ -48,6 +58,7 @@ impl RunFlags {
             detail_logs,
             guard,
             apply,
+            heal,
             ..settings
         }
     }

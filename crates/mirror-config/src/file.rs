@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rate::Rate;
-use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};
 
 /// Settings of etcd-sync. A field that is left out takes the default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,8 @@ pub struct FileConfig {
     pub guard: Guard,
     /// How changes are written.
     pub apply: Apply,
+    /// What others do on the standby that is undone.
+    pub heal: Heal,
     /// Where health, metrics and status are served: `ADDRESS:PORT`, `:PORT` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
@@ -173,6 +175,43 @@ pub struct Apply {
     #[arg(long, env = "ETCD_SYNC_MAX_REQUEST_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_request_bytes: Option<u64>,
+    /// In which order a copy of Kubernetes objects writes [default: owners]
+    #[arg(long, env = "ETCD_SYNC_ORDER", value_enum, value_name = "ORDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+/// What others do to the mirror's keys on the standby that is undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Healing")]
+pub struct Heal {
+    /// Put back keys that others delete [default: true]
+    #[arg(
+        long = "heal-deletions",
+        env = "ETCD_SYNC_HEAL_DELETIONS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletions: Option<bool>,
+    /// Write over keys that others change [default: false]
+    #[arg(
+        long = "heal-changes",
+        env = "ETCD_SYNC_HEAL_CHANGES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<bool>,
+    /// How often a key is put back before the standby is said to refuse it [default: 4]
+    #[arg(long = "heal-limit", env = "ETCD_SYNC_HEAL_LIMIT", value_name = "TIMES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
 }
 
 /// What is logged, and how.

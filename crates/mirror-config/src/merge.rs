@@ -4,9 +4,9 @@ use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::exit::Failure;
-use crate::file::{FileConfig, Guard, Log, Peer, Scope};
+use crate::file::{FileConfig, Guard, Heal, Log, Peer, Scope};
 use crate::rate::Rate;
-use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};
 
 /// The settings that count, with every default filled in.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Config {
 const CHECK_RATE: u64 = 64 << 20;
 /// etcd's own `--max-request-bytes`.
 const MAX_REQUEST_BYTES: u64 = 3 << 19;
+/// Four waits that double from two seconds on: half a minute.
+const HEAL_LIMIT: u32 = 4;
 /// Below this, not even a Kubernetes object of ordinary size fits.
 const MAX_REQUEST_BYTES_MIN: u64 = 64 << 10;
 const MIRROR_NAME_CHARS_MAX: usize = 63;
@@ -41,7 +43,8 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
     prefer!(flags, under, {
         mirror_name, rev, listen, ready_max_lag, check_interval, check_rate, detail_logs,
         guard.max_deletes, guard.max_deletes_percent,
-        apply.coalesce, apply.max_request_bytes,
+        apply.coalesce, apply.max_request_bytes, apply.order,
+        heal.deletions, heal.changes, heal.limit,
         log.format, log.level,
         scope.preset, scope.prefixes, scope.exclude_prefixes, scope.exclude_namespaces,
         scope.include_namespaces, scope.rules, scope.rules_file, scope.dest_prefix, scope.no_dest_prefix,
@@ -69,6 +72,8 @@ fn defaults() -> FileConfig {
     config.guard.max_deletes_percent = Some(10);
     config.apply.coalesce = Some(Coalesce::default());
     config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
+    config.apply.order = Some(Order::default());
+    config.heal = Heal { deletions: Some(true), changes: Some(false), limit: Some(HEAL_LIMIT) };
     config
 }
 
@@ -176,6 +181,18 @@ impl Config {
         self.merged.apply.coalesce.unwrap_or_default()
     }
 
+    /// Returns the order in which a copy writes.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.merged.apply.order.unwrap_or_default()
+    }
+
+    /// Returns what others do on the standby that is undone.
+    #[must_use]
+    pub fn heal(&self) -> &Heal {
+        &self.merged.heal
+    }
+
     /// Returns the limits on deletions: keys, and per cent of the scope.
     #[must_use]
     pub fn max_deletes(&self) -> (u64, u64) {
@@ -238,7 +255,8 @@ mod tests {
         let text = "\
             mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
             detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2}\n\
-            apply: {coalesce: never, max_request_bytes: 100000}\nlog: {format: json, level: warn}\n\
+            apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
+            heal: {deletions: false, changes: true, limit: 9}\nlog: {format: json, level: warn}\n\
             scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \
             include_namespaces: [i], rules: [{action: local, name: x}], dest_prefix: d,\n  \
             no_dest_prefix: false, etcd_prefix: /r}\n\

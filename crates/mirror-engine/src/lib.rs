@@ -28,7 +28,10 @@ pub use repair::{
     RepairKind, RepairKinds, RepairOrder, RepairOutcome, RepairPlan, RepairPlanError,
     RepairPosition, RepairRecord, Surplus, repair_plan,
 };
-pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Heal, Settings, TxnLimits, WriteOrder};
+pub use settings::{
+    Coalesce, DeleteFuse, EncodeStatus, Heal, JudgeValue, Preflight, Preflighted, Settings,
+    TxnLimits, WriteOrder,
+};
 pub use status::{
     Blocked, CopyProgress, Counters, DriftStatus, GuardKind, RefusedKey, State, Status,
 };

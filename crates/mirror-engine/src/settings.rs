@@ -1,11 +1,12 @@
 //! What can be set about a mirror.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_mvcc::{PrimaryRevision, WalkLimits};
+use etcd_mvcc::{Failure, Key, PrimaryRevision, Value, WalkLimits};
 
 use crate::Status;
 
@@ -96,6 +97,29 @@ impl Default for TxnLimits {
     }
 }
 
+/// Judges whether the standby can take a value; `Err` says on one line why it can't. Asked of every
+/// value right before it is sent.
+pub type JudgeValue = Arc<dyn Fn(&Key, &Value) -> Result<(), String> + Send + Sync>;
+
+/// Looks at both sides before the first write of a mirror that has never written.
+pub type Preflight = Arc<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Preflighted, Failure>> + Send>> + Send + Sync,
+>;
+
+/// What a look at both sides before the first write has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preflighted {
+    /// Nothing stands in the way.
+    Clear,
+    /// The mirror must not begin.
+    Refused {
+        /// What was found, on one line.
+        reason: String,
+        /// What has to be mended, or the command that lets it begin all the same.
+        release: String,
+    },
+}
+
 /// Turns a status into the bytes that are stored beside the checkpoint for `etcd-sync status`.
 pub type EncodeStatus = Arc<dyn Fn(&Status) -> Bytes + Send + Sync>;
 
@@ -132,6 +156,10 @@ pub struct Settings {
     pub start_at: Option<PrimaryRevision>,
     /// Log one line for each key applied, without values.
     pub detail_logs: bool,
+    /// What the standby can take; without it, everything.
+    pub judge_value: Option<JudgeValue>,
+    /// Asked before the first write; without it, nothing is.
+    pub preflight: Option<Preflight>,
     /// How the status is stored on the standby; without it, it is not.
     pub encode_status: Option<EncodeStatus>,
     /// Names this process among all that ever write under this mirror's name.
@@ -154,6 +182,8 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             start_at: None,
             detail_logs: false,
+            judge_value: None,
+            preflight: None,
             encode_status: None,
             owner: String::new(),
         }

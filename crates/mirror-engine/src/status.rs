@@ -82,11 +82,15 @@ pub enum GuardKind {
     TooLarge,
     /// The software's own keys on the standby can't be understood.
     CheckpointUnreadable,
+    /// Something was found before the first write that must not be.
+    Preflight,
+    /// A value is encrypted with a key that the standby does not have.
+    EncryptionKey,
 }
 
 impl GuardKind {
     /// All guards.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SameCluster,
         Self::ClusterChanged,
         Self::HistoryChanged,
@@ -96,6 +100,8 @@ impl GuardKind {
         Self::Denied,
         Self::TooLarge,
         Self::CheckpointUnreadable,
+        Self::Preflight,
+        Self::EncryptionKey,
     ];
 
     /// The word for it in status and metrics.
@@ -111,6 +117,8 @@ impl GuardKind {
             Self::Denied => "denied",
             Self::TooLarge => "too_large",
             Self::CheckpointUnreadable => "checkpoint_unreadable",
+            Self::Preflight => "preflight",
+            Self::EncryptionKey => "encryption_key",
         }
     }
 }

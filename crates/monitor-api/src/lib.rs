@@ -28,8 +28,8 @@ pub use health::{Check, Thresholds, liveness, readiness};
 pub use metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, METRICS, MetricSpec, render};
 pub use repair::{RepairCountsReport, RepairPlanReport, RepairReport};
 pub use report::{
-    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, Labelled,
-    LastCheckReport, Snapshot, StatusReport, Verdict,
+    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, DriftReport,
+    HeldBackReport, Labelled, LastCheckReport, NamedKey, Snapshot, StatusReport, Verdict,
 };
 pub use routes::{Room, Sources, router};
 pub use server::{Limits, serve};

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use self::reporter::Reporter;
 use crate::own_keys::OwnKeys;
 use crate::planner::{Effect, Ended, Input, Peer, Planner, Standing};
-use crate::settings::Settings;
+use crate::settings::{Preflighted, Settings};
 use crate::status::Status;
 
 /// How often the planner is told the time.
@@ -249,6 +249,7 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                         async move { Answer::StandbyWatch(standby.watch(range, from).await) };
                     self.requests.spawn(open);
                 }
+                Effect::Preflight => self.preflight(),
                 Effect::Commit(txn) => self.commit(txn),
                 Effect::Wait(pause) => self.ask(async move {
                     sleep(pause).await;
@@ -263,6 +264,13 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
 
     fn ask(&mut self, request: impl Future<Output = Input> + Send + 'static) {
         self.requests.spawn(async move { Answer::Input(request.await) });
+    }
+
+    fn preflight(&mut self) {
+        match self.settings.preflight.clone() {
+            Some(look) => self.ask(async move { Input::Preflighted(look().await) }),
+            None => self.ask(std::future::ready(Input::Preflighted(Ok(Preflighted::Clear)))),
+        }
     }
 
     fn read_standing(&mut self) {

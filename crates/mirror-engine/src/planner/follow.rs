@@ -86,9 +86,11 @@ impl Planner {
             owner_came: false,
             newest: None,
         });
-        self.status.state = State::Following;
-        self.status.blocked = None;
-        self.status.reason.clear();
+        if !self.write_blocked {
+            self.status.state = State::Following;
+            self.status.blocked = None;
+            self.status.reason.clear();
+        }
         self.watch_primary(applied);
     }
 

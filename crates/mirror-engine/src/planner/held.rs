@@ -103,14 +103,22 @@ impl Planner {
 
     /// A guard has spoken that only a change outside can satisfy.
     pub(super) fn hold_until_mended(&mut self, guard: GuardKind, reason: String) {
+        let release = "mend the cause; the mirror looks again by itself".to_owned();
+        self.hold_at(guard, reason, release, RECHECK);
+    }
+
+    /// The same, with what mends it, and the time after which the mirror looks again.
+    pub(super) fn hold_at(
+        &mut self,
+        guard: GuardKind,
+        reason: String,
+        release: String,
+        again: Duration,
+    ) {
         self.forget();
-        self.block(
-            guard,
-            reason.clone(),
-            "mend the cause; the mirror looks again by itself".to_owned(),
-        );
+        self.block(guard, reason.clone(), release);
         self.phase = Phase::Blocked(Box::new(Held { standing: None, guard, reason, survey: None }));
-        self.effects.push_back(Effect::Wait(RECHECK));
+        self.effects.push_back(Effect::Wait(again));
     }
 
     pub(super) fn block_until_mended(&mut self, guard: GuardKind, peer: Peer, failure: &Failure) {
@@ -158,6 +166,7 @@ impl Planner {
     }
 
     fn block(&mut self, guard: GuardKind, reason: String, release: String) {
+        self.write_blocked = guard == GuardKind::EncryptionKey;
         self.status.state = State::Blocked;
         self.status.reason = reason.clone();
         self.status.blocked = Some(Blocked { guard, reason, release });

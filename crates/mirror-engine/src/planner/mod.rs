@@ -122,6 +122,8 @@ pub struct Planner {
     first_standing: bool,
     /// The standby has compacted changes that were never looked at.
     skip_unseen: bool,
+    /// A value can't be written: the mirror is blocked until a write has happened.
+    write_blocked: bool,
 }
 
 impl Planner {
@@ -156,6 +158,7 @@ impl Planner {
             survey_memory: None,
             first_standing: true,
             skip_unseen: false,
+            write_blocked: false,
         }
     }
 
@@ -211,6 +214,7 @@ impl Planner {
             Input::Standing(standing) => self.on_standing(*standing),
             Input::StandingFailed(peer, failure) => self.on_failure(peer, &failure),
             Input::Witnesses(answer) => self.on_witnesses(&answer),
+            Input::Preflighted(found) => self.on_preflighted(found),
             Input::LedgerPage(page) => self.on_ledger_page(page),
             Input::PrimaryPage(page) => self.on_primary_page(page),
             Input::StandbyPage(page) => self.on_standby_page(page),
@@ -305,6 +309,7 @@ impl Planner {
 
     fn fence(&mut self, reason: String, by_order: bool) {
         self.forget();
+        self.write_blocked = false;
         self.phase = Phase::Fenced { by_order };
         self.status.state = State::Fenced;
         self.status.reason = reason;
@@ -313,6 +318,7 @@ impl Planner {
 
     fn pause(&mut self) {
         self.forget();
+        self.write_blocked = false;
         self.phase = Phase::Paused;
         self.status.state = State::Paused;
         "told to stand still; `etcd-sync resume` goes on".clone_into(&mut self.status.reason);

@@ -1,5 +1,7 @@
 //! The start, and every start over: read what is stored, prove the history, claim the epoch.
 
+use std::time::Duration;
+
 use etcd_mvcc::{
     ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, PrimaryRevision, Revision,
     StandbyRevision, Txn, Walk,
@@ -16,7 +18,11 @@ use super::{
 };
 use crate::control::Desired;
 use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RecordError};
+use crate::settings::Preflighted;
 use crate::status::{GuardKind, State};
+
+/// How often both sides are looked at before the first write: it reads all of them.
+const PREFLIGHT_AGAIN: Duration = Duration::from_secs(30);
 
 /// Where a start stands.
 #[derive(Debug)]
@@ -25,6 +31,8 @@ pub(super) enum Starting {
     Resting,
     /// Waiting for [`Standing`].
     Reading,
+    /// Waiting for what a look at both sides finds: nothing was ever written.
+    Preflight { standing: Box<Judged> },
     /// Reading the ledger, before anything is judged.
     Ledger { standing: Box<Judged>, walk: Walk },
     /// Waiting for the witnesses.
@@ -200,7 +208,7 @@ impl Planner {
         if let Some(error) = standing.checkpoint_unreadable.clone() {
             return self.hold(standing, GuardKind::CheckpointUnreadable, error);
         }
-        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
+        let Some(checkpoint) = &standing.checkpoint else { return self.preflight(standing) };
         if standing.epoch.is_none() {
             let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
             return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
@@ -222,6 +230,30 @@ impl Planner {
             return self.hold(standing, GuardKind::HistoryChanged, reason);
         }
         self.prove(standing, true);
+    }
+
+    /// Nothing was ever written: may anything be?
+    fn preflight(&mut self, standing: Box<Judged>) {
+        if self.settings.preflight.is_none() {
+            return self.claim(standing);
+        }
+        self.effects.push_back(Effect::Preflight);
+        self.phase = Phase::Starting(Starting::Preflight { standing });
+    }
+
+    pub(super) fn on_preflighted(&mut self, found: Result<Preflighted, Failure>) {
+        let Phase::Starting(Starting::Preflight { standing }) =
+            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
+        else {
+            return;
+        };
+        match found {
+            Ok(Preflighted::Clear) => self.claim(standing),
+            Ok(Preflighted::Refused { reason, release }) => {
+                self.hold_at(GuardKind::Preflight, reason, release, PREFLIGHT_AGAIN);
+            }
+            Err(failure) => self.start_over(&failure.message),
+        }
     }
 
     fn prove(&mut self, standing: Box<Judged>, pinned: bool) {
@@ -381,6 +413,9 @@ impl Planner {
 
     pub(super) fn say_copying(&mut self, reason: &'static str) {
         *self.status.counters.resyncs.entry(reason).or_default() += 1;
+        if self.write_blocked {
+            return;
+        }
         self.status.state = State::Copying;
         self.status.blocked = None;
         reason.clone_into(&mut self.status.reason);

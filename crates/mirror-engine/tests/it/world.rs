@@ -444,6 +444,7 @@ impl World {
                 Input::Waited
             }
             Effect::End(ended) => panic!("the planner ended: {ended:?}"),
+            Effect::Preflight => Input::Preflighted(Ok(mirror_engine::Preflighted::Clear)),
             Effect::Watch { .. } | Effect::WatchStandby { .. } | Effect::Forget => return,
         };
         runner.handle(input);
