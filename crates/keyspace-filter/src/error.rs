@@ -67,6 +67,14 @@ pub enum ScopeError {
         /// Its place in the list.
         index: usize,
     },
+    /// Haste for what isn't copied at all.
+    #[error(
+        "rules[{index}] is urgent and leaves its keys local: `urgent` says what is copied first, so remove it or make the action `include`"
+    )]
+    UrgentLocal {
+        /// Its place in the list.
+        index: usize,
+    },
     /// A pattern that can't be read.
     #[error("rules[{index}].{field} {pattern:?} {problem}")]
     BadPattern {

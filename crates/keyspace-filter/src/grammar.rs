@@ -68,6 +68,11 @@ impl Grammar {
         &self.root
     }
 
+    /// Returns what the keys of Namespace objects begin with.
+    pub(crate) fn namespaces(&self) -> String {
+        format!("{}namespaces/", self.root)
+    }
+
     /// Tells what `key` is. Allocates nothing.
     #[must_use]
     pub fn parse<'k>(&self, key: &'k [u8]) -> Shape<'k> {

@@ -14,6 +14,7 @@ mod rewrite;
 mod rule;
 mod scope;
 mod spec;
+mod turn;
 mod warning;
 
 pub use error::ScopeError;
@@ -21,6 +22,7 @@ pub use hash::{BadScopeHash, ScopeHash};
 pub use rule::{Rule, Source};
 pub use scope::{Decision, Scope};
 pub use spec::{Action, Preset, RuleSpec, ScopeSpec};
+pub use turn::Turn;
 pub use warning::{Warning, WarningKind};
 
 /// Keys that belong to this software: never mirrored and never compared, on either side,

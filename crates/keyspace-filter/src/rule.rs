@@ -43,6 +43,8 @@ pub(crate) struct Traits {
     pub(crate) hard: bool,
     /// Comes before hard rules too.
     pub(crate) allow_unsafe: bool,
+    /// What it admits goes first in a copy.
+    pub(crate) urgent: bool,
     /// There are clusters for which the other action is right.
     pub(crate) choice: bool,
     /// Holds so much that reading around it is worth a range more.
@@ -100,6 +102,12 @@ impl Rule {
     #[must_use]
     pub fn is_choice(&self) -> bool {
         self.traits.choice
+    }
+
+    /// Tells whether the keys that the rule admits go first in a copy.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.traits.urgent
     }
 
     /// Returns why the rule stands; empty if nobody said.
@@ -259,6 +267,9 @@ impl fmt::Display for Rule {
         }
         if self.traits.allow_unsafe {
             f.write_str(" unsafe")?;
+        }
+        if self.traits.urgent {
+            f.write_str(" urgent")?;
         }
         if !self.why.is_empty() {
             write!(f, " ({})", self.why.escape_debug())?;

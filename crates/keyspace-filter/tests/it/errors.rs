@@ -100,6 +100,7 @@ fn what_is_no_namespace_name_is_refused() {
 fn a_rule_that_can_not_be_read_is_refused() {
     let cases = [
         (r#"{"action":"local"}"#, "prefix, resource, namespace or name"),
+        (r#"{"action":"local","name":"a","urgent":true}"#, "is urgent"),
         (r#"{"action":"local","name":""}"#, ".name"),
         (r#"{"action":"local","name":"a**"}"#, "one `*`"),
         (r#"{"action":"local","name":"a?"}"#, "only `*` is special"),

@@ -10,6 +10,7 @@ mod properties;
 mod ranges;
 mod rewriting;
 mod rules;
+mod turns;
 mod warnings;
 
 use keyspace_filter::{Action, Preset, RuleSpec, Scope, ScopeSpec};

@@ -105,6 +105,9 @@ fn the_hash_is_of_what_decides_and_of_nothing_else() {
     let noted = with(r#"{"action":"local","name":"x","reason":"why"}"#);
     assert_eq!(hash(with(r#"{"action":"local","name":"x"}"#)), hash(noted));
 
+    let tame = with(r#"{"action":"include","name":"x"}"#);
+    assert_eq!(hash(tame), hash(with(r#"{"action":"include","name":"x","urgent":true}"#)));
+
     let others = [
         ScopeSpec { preset: Preset::None, ..ScopeSpec::default() },
         ScopeSpec { etcd_prefix: "/other".into(), ..ScopeSpec::default() },
