@@ -3,6 +3,7 @@
 
 mod compile;
 mod error;
+mod explain;
 mod glob;
 pub mod grammar;
 mod hash;
@@ -18,6 +19,7 @@ mod turn;
 mod warning;
 
 pub use error::ScopeError;
+pub use explain::Explanation;
 pub use hash::{BadScopeHash, ScopeHash};
 pub use rule::{Rule, Source};
 pub use scope::{Decision, Scope};

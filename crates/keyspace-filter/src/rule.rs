@@ -118,8 +118,7 @@ impl Rule {
 
     /// Tells whether the rule can match keys of which nothing but the bytes is known.
     pub(crate) fn matches_any_shape(&self) -> bool {
-        let Pattern { resource, namespace, name, .. } = &self.pattern;
-        resource.is_none() && namespace.is_none() && name.is_none()
+        self.pattern.is_bytes_only()
     }
 
     /// Tells whether the rule leaves the keys of a hard rule as they are.
@@ -129,6 +128,11 @@ impl Rule {
 }
 
 impl Pattern {
+    /// Tells whether the pattern asks for nothing that only an object has.
+    pub(crate) fn is_bytes_only(&self) -> bool {
+        self.resource.is_none() && self.namespace.is_none() && self.name.is_none()
+    }
+
     pub(crate) fn matches_prefix(&self, key: &[u8]) -> bool {
         self.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_bytes()))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use etcd_mvcc::{Key, KeyRange};
 
+use crate::explain::Explanation;
 use crate::grammar::{Grammar, Shape};
 use crate::hash::ScopeHash;
 use crate::index::Index;
@@ -73,6 +74,13 @@ impl Scope {
     pub fn decide(&self, key: &[u8]) -> Decision<'_> {
         let rule = self.0.find(key);
         Decision { admitted: rule.admits(), rule }
+    }
+
+    /// Tells why the primary's `key` is in scope or stays local: what it is, and every rule that
+    /// matches it. Looks at all rules: [`Scope::decide`] is for many keys.
+    #[must_use]
+    pub fn explain<'k>(&self, key: &'k [u8]) -> Explanation<'_, 'k> {
+        self.0.explain(key)
     }
 
     /// Returns what the primary's key is called on the standby; `None` if it is not in scope.

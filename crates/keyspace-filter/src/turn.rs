@@ -88,12 +88,11 @@ fn first_prefixes(terms: &Terms<'_>) -> Vec<String> {
 /// What every key that the pattern matches begins with; `None` if it matches none.
 fn common_prefix(pattern: &Pattern, grammar: &Grammar) -> Option<String> {
     let bytes = pattern.prefix.as_deref().unwrap_or_default();
-    let Pattern { resource, namespace, name, .. } = pattern;
-    if resource.is_none() && namespace.is_none() && name.is_none() {
+    if pattern.is_bytes_only() {
         return Some(bytes.to_owned());
     }
     let root = grammar.root();
-    let object = match resource {
+    let object = match &pattern.resource {
         Some(Glob::Exact(resource)) => format!("{root}{resource}/"),
         Some(glob) => format!("{root}{}", glob.literal_head()),
         None => root.to_owned(),

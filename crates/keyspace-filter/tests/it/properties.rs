@@ -182,6 +182,29 @@ proptest! {
     }
 
     #[test]
+    fn an_explanation_is_the_decision_and_the_rules_around_it(
+        scope in scope(),
+        keys in vec(key(), 1..20),
+    ) {
+        for key in keys {
+            let told = scope.explain(&key);
+            let rule = scope.decide(&key).rule;
+            prop_assert_eq!(told.decision.rule.index(), rule.index());
+            prop_assert!(told.shadowed.iter().all(|later| later.index() > rule.index()));
+            prop_assert!(told.shadowed.is_sorted_by_key(|later| later.index()));
+            // A rule that matches and stands before the one that decides was passed over for the
+            // sake of what is hard-local, and for nothing else.
+            let shapeless = [&b"/registry/persistentvolumes/"[..], b"/registry/ranges/"];
+            let hard = rule.is_hard()
+                || told.shadowed.iter().any(|later| later.is_hard())
+                || shapeless.iter().any(|prefix| key.starts_with(prefix));
+            for earlier in told.passed_over {
+                prop_assert!(earlier.index() < rule.index() && earlier.admits() && hard);
+            }
+        }
+    }
+
+    #[test]
     fn what_goes_first_lies_in_the_first_ranges(scope in scope(), keys in vec(key(), 1..40)) {
         let (primary, standby) = scope.first_ranges();
         for key in keys.into_iter().map(Key::from) {

@@ -98,6 +98,37 @@ fn rules_can_be_counted_by_their_place() {
 }
 
 #[test]
+fn an_explanation_names_every_rule_that_matches() {
+    let scope = with_rules(&[
+        r#"{"action":"include","resource":"persistentvolumes","name":"nfs-*"}"#,
+        r#"{"action":"local","name":"nfs-2"}"#,
+        r#"{"action":"include","prefix":"/registry/secrets/team/"}"#,
+        r#"{"action":"local","namespace":"team"}"#,
+    ]);
+    let sources = |rules: &[&keyspace_filter::Rule]| -> Vec<Source> {
+        rules.iter().map(|rule| rule.source()).collect()
+    };
+
+    let told = scope.explain(b"/registry/persistentvolumes/nfs-1");
+    assert!(told.decision.rule.is_hard());
+    assert_eq!(sources(&told.passed_over), [Source::User(0)]);
+    assert_eq!(sources(&told.shadowed), []);
+
+    let told = scope.explain(b"/registry/persistentvolumes/nfs-2");
+    assert_eq!(told.decision.rule.source(), Source::User(1));
+    assert_eq!(sources(&told.passed_over), [Source::User(0)]);
+    assert_eq!(sources(&told.shadowed), [Source::Preset]);
+
+    let told = scope.explain(b"/registry/secrets/team/s");
+    assert_eq!(told.decision.rule.source(), Source::User(2));
+    assert_eq!(sources(&told.shadowed), [Source::User(3)]);
+
+    let told = scope.explain(b"/registry/secrets/team/a/b");
+    assert!(told.decision.admitted && told.shape == keyspace_filter::grammar::Shape::Unknown);
+    assert_eq!(sources(&told.shadowed), []);
+}
+
+#[test]
 fn the_hash_is_of_what_decides_and_of_nothing_else() {
     let hash = |spec: ScopeSpec| compiled(spec).hash();
     let base = kubernetes().hash();
