@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::cli::{self, Cli, ConfigVerb, Kind, OrderFlags, Verb};
 use crate::flags::RunFlags;
-use crate::{orders, plan, repair, run};
+use crate::{explain, orders, plan, repair, run};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
@@ -36,7 +36,13 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
             }
             _ => repair(&quiet(&mirror, &log)?, RepairKinds::default(), &order, output),
         },
-        Verb::Plan(mirror) => plan::plan(&quiet(&mirror, &log)?, output),
+        Verb::Plan { explain, by, mirror } => {
+            let config = quiet(&mirror, &log)?;
+            match explain.as_slice() {
+                [] => plan::plan(&config, by, output),
+                keys => explain::explain(&config, keys, output),
+            }
+        }
         Verb::Config { verb } => config(verb, output, &log),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),

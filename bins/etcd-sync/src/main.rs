@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 #[cfg(test)]
 mod documented;
+mod explain;
 mod flags;
 mod orders;
 mod plan;

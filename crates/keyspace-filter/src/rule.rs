@@ -276,8 +276,20 @@ impl fmt::Display for Rule {
             f.write_str(" urgent")?;
         }
         if !self.why.is_empty() {
-            write!(f, " ({})", self.why.escape_debug())?;
+            write!(f, " ({})", OneLine(&self.why))?;
         }
         Ok(())
+    }
+}
+
+/// A text with its control characters escaped, and nothing else: quotes are for people.
+struct OneLine<'t>(&'t str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_debug()),
+            false => write!(f, "{c}"),
+        })
     }
 }

@@ -13,11 +13,12 @@ mod record;
 mod repair;
 mod settings;
 mod status;
+mod tally;
 
 pub use control::{Control, Desired};
 pub use driver::{Mirror, Primary, Standby};
 pub use own_keys::OwnKeys;
-pub use plan::{PlanError, PlanReport, RuleCount, plan};
+pub use plan::{PlanError, PlanReport, plan};
 pub use planner::{Ended, PlanDigest};
 pub use record::{Accounted, Checkpoint, CopyPosition, Epoch, Phase, RecordError, Witness};
 pub use repair::{
@@ -27,3 +28,4 @@ pub use repair::{
 };
 pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Settings, TxnLimits};
 pub use status::{Blocked, CopyProgress, Counters, GuardKind, State, Status};
+pub use tally::{Amount, GroupCount, GroupName};

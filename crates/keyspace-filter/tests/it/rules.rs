@@ -89,11 +89,11 @@ fn without_preset_and_prefix_every_key_is_in_scope() {
 
 #[test]
 fn rules_can_be_counted_by_their_place() {
-    let scope = with_rules(&[r#"{"action":"local","name":"x","reason":"noise\nand more"}"#]);
+    let scope = with_rules(&[r#"{"action":"local","name":"x","reason":"it's noise\nand more"}"#]);
     let places: Vec<usize> = scope.rules().map(|rule| rule.index()).collect();
     assert_eq!(places, (0..places.len()).collect::<Vec<_>>());
     let decision = scope.decide(b"/registry/secrets/team/x");
-    let text = r#"rules[0]: local name="x" (noise\nand more)"#;
+    let text = r#"rules[0]: local name="x" (it's noise\nand more)"#;
     assert_eq!(scope.rules().nth(decision.rule.index()).unwrap().to_string(), text);
 }
 
