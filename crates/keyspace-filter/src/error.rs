@@ -107,11 +107,12 @@ impl ScopeError {
     /// Returns the place in `rules` of the one rule that is to blame, if one is.
     #[must_use]
     pub fn rule(&self) -> Option<usize> {
-        match self {
-            Self::EmptyRule { index }
-            | Self::UrgentLocal { index }
-            | Self::BadPattern { index, .. } => Some(*index),
-            _ => None,
+        if let Self::EmptyRule { index }
+        | Self::UrgentLocal { index }
+        | Self::BadPattern { index, .. } = self
+        {
+            return Some(*index);
         }
+        None
     }
 }
