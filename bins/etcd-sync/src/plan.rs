@@ -90,10 +90,11 @@ fn as_json(plan: &PlanReport, by: Option<By>) -> Value {
         "digest": plan.digest.to_string(),
         "rules": rules,
     });
-    if let Some(by) = by {
+    if let (Some(by), Some(fields)) = (by, report.as_object_mut()) {
         let (word, groups) = counted(plan, by);
-        report["by"] = json!(word);
-        report["groups"] = groups.iter().map(|(name, count)| group_as_json(name, count)).collect();
+        let groups = groups.iter().map(|(name, count)| group_as_json(name, count)).collect();
+        fields.insert("by".to_owned(), json!(word));
+        fields.insert("groups".to_owned(), groups);
     }
     report
 }

@@ -102,3 +102,17 @@ pub enum ScopeError {
         because: &'static str,
     },
 }
+
+impl ScopeError {
+    /// Returns the place in `rules` of the one rule that is to blame, if one is.
+    #[must_use]
+    pub fn rule(&self) -> Option<usize> {
+        if let Self::EmptyRule { index }
+        | Self::UrgentLocal { index }
+        | Self::BadPattern { index, .. } = self
+        {
+            return Some(*index);
+        }
+        None
+    }
+}

@@ -50,7 +50,13 @@ fn compile(given: crate::file::Scope) -> Result<Scope, Failure> {
         no_dest_prefix: given.no_dest_prefix.unwrap_or(false),
         etcd_prefix: given.etcd_prefix.unwrap_or(spec.etcd_prefix),
     };
-    Scope::compile(spec).map_err(|error| Failure::usage(format!("scope: {error}")))
+    Scope::compile(spec).map_err(|error| {
+        let place = given.rules_file.as_deref().and_then(|file| {
+            let place = read::place_of_rule(file, error.rule()?)?;
+            Some(format!(" ({} at {place})", file.display()))
+        });
+        Failure::usage(format!("scope: {error}{}", place.unwrap_or_default()))
+    })
 }
 
 /// Prepares the primary; nothing is sent yet. Where only an answer's header matters, a key in

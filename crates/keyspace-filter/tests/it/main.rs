@@ -10,6 +10,7 @@ mod properties;
 mod ranges;
 mod rewriting;
 mod rules;
+mod table;
 mod turns;
 mod warnings;
 
