@@ -361,7 +361,8 @@ impl Planner {
     /// From the checkpoint to the work: follow, or close the gap with a diff first.
     fn decide(&mut self, standing: Judged) {
         let cluster = standing.primary.cluster;
-        let asked = self.resync.take();
+        let due = self.withheld.are_due().then_some("owner_came");
+        let asked = self.resync.take().or(due);
         let Some(checkpoint) = standing.checkpoint else {
             let fresh = self.blank(cluster);
             self.checkpoint = Some(fresh.clone());
