@@ -194,7 +194,8 @@ fn has_uid(value: &Value, uid: &str) -> bool {
 
 fn kind(place: &Key) -> &'static str {
     let resources = [("/registry/secrets/", "Secret"), ("/registry/configmaps/", "ConfigMap")];
-    let found = resources.iter().find(|(prefix, _)| place.as_bytes().starts_with(prefix.as_bytes()));
+    let found =
+        resources.iter().find(|(prefix, _)| place.as_bytes().starts_with(prefix.as_bytes()));
     found.map_or("Thing", |(_, kind)| kind)
 }
 

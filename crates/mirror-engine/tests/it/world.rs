@@ -177,12 +177,7 @@ impl World {
         Self::of(seed, faults, spec, None)
     }
 
-    pub(crate) fn of(
-        seed: u64,
-        faults: Faults,
-        spec: ScopeSpec,
-        objects: Option<Objects>,
-    ) -> Self {
+    pub(crate) fn of(seed: u64, faults: Faults, spec: ScopeSpec, objects: Option<Objects>) -> Self {
         let mut rng = Rng::new(seed);
         let coalesce =
             [Coalesce::Lagging, Coalesce::Always, Coalesce::Never][rng.below(3) as usize];
@@ -554,8 +549,9 @@ impl World {
         if !checkpoint.is_whole() {
             return;
         }
-        let primary =
-            self.mirrored(&self.primary.truth_at(&KeyRange::prefix(self.prefix()), checkpoint.revision));
+        let primary = self.mirrored(
+            &self.primary.truth_at(&KeyRange::prefix(self.prefix()), checkpoint.revision),
+        );
         let mut standby =
             self.mirrored(&self.standby.truth_at(&KeyRange::prefix(self.prefix()), written_at));
         standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));

@@ -191,7 +191,8 @@ mod tests {
     fn released(all: bool, unread: &[&str], later: Vec<Later>) -> (Vec<String>, Vec<String>) {
         let settled = BTreeSet::from([1]);
         let unread = unread.iter().map(|resource| resource.as_bytes().into()).collect();
-        let Released { wanted, orphans, .. } = release(later, &Known { settled: &settled, all, pinned: true, unread: &unread });
+        let Released { wanted, orphans, .. } =
+            release(later, &Known { settled: &settled, all, pinned: true, unread: &unread });
         let tie = |wanted: &Wanted| if wanted.tied { "+" } else { "" };
         (
             wanted.iter().map(|wanted| format!("{}{}", tie(wanted), wanted.standby_key)).collect(),
