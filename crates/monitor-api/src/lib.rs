@@ -15,6 +15,7 @@
 mod check;
 mod health;
 mod metrics;
+mod preflight;
 mod repair;
 mod report;
 mod routes;
@@ -26,6 +27,7 @@ pub use check::{
 };
 pub use health::{Check, Thresholds, liveness, readiness};
 pub use metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, METRICS, MetricSpec, render};
+pub use preflight::PreflightSlot;
 pub use repair::{RepairCountsReport, RepairPlanReport, RepairReport};
 pub use report::{
     BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, Labelled,
