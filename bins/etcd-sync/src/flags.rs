@@ -1,7 +1,25 @@
 //! Flags of a mirror that runs; which mirror it is, mirror-config's flags say.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use mirror_config::{Apply, FileConfig, Guard, Listen, Rate, Span};
+
+/// What is known of encryption at rest.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EncryptionFlags {
+    /// The EncryptionConfiguration of the standby's API servers, to try its keys on the primary's
+    /// values
+    #[arg(long, env = "ETCD_SYNC_ENCRYPTION_CONFIG", value_name = "FILE")]
+    encryption_config: Option<PathBuf>,
+}
+
+impl EncryptionFlags {
+    /// Returns `settings` with what these flags say in addition.
+    pub(crate) fn beside(self, settings: FileConfig) -> FileConfig {
+        FileConfig { encryption_config: self.encryption_config, ..settings }
+    }
+}
 
 /// How the mirror runs.
 #[derive(Clone, Debug, Args)]
@@ -30,6 +48,8 @@ pub(crate) struct RunFlags {
     )]
     detail_logs: Option<bool>,
     #[command(flatten)]
+    encryption: EncryptionFlags,
+    #[command(flatten)]
     guard: Guard,
     #[command(flatten)]
     apply: Apply,
@@ -38,8 +58,16 @@ pub(crate) struct RunFlags {
 impl RunFlags {
     /// Returns `settings` with what these flags say in addition.
     pub(crate) fn beside(self, settings: FileConfig) -> FileConfig {
-        let Self { listen, ready_max_lag, check_interval, check_rate, detail_logs, guard, apply } =
-            self;
+        let Self {
+            listen,
+            ready_max_lag,
+            check_interval,
+            check_rate,
+            detail_logs,
+            encryption,
+            guard,
+            apply,
+        } = self;
         FileConfig {
             listen,
             ready_max_lag,
@@ -48,7 +76,7 @@ impl RunFlags {
             detail_logs,
             guard,
             apply,
-            ..settings
+            ..encryption.beside(settings)
         }
     }
 }

@@ -9,6 +9,7 @@ mod documented;
 mod flags;
 mod orders;
 mod plan;
+mod preflight;
 mod progress;
 mod repair;
 mod report;

@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 use keyspace_filter::Scope;
 use mirror_config::{Config, Exit, Failure, Listen, parts};
 use mirror_engine::{Ended, Mirror, Status};
-use monitor_api::{Limits, Room, Snapshot, Sources, Thresholds};
+use monitor_api::{Limits, PreflightSlot, Room, Snapshot, Sources, Thresholds};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -88,6 +88,7 @@ async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result
             status: snapshots,
             asked: Thresholds { ready_lag_max: config.ready_max_lag() },
             checks: Some(checks),
+            preflight: PreflightSlot::default(),
             room: Room::default(),
         });
         let limits = Limits::default();

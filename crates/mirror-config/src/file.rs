@@ -27,6 +27,10 @@ pub struct FileConfig {
     /// Start by watching at this revision of the primary, without a base copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<i64>,
+    /// The `EncryptionConfiguration` of the standby's API servers: with it, the keys of encryption
+    /// at rest are tried on the primary's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_config: Option<PathBuf>,
     /// What stops the mirror until somebody agrees.
     pub guard: Guard,
     /// How changes are written.

@@ -1,6 +1,7 @@
 //! Flags over file over defaults.
 
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::Failure;
@@ -39,7 +40,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
         under.scope.rules = None;
     }
     prefer!(flags, under, {
-        mirror_name, rev, listen, ready_max_lag, check_interval, check_rate, detail_logs,
+        mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, detail_logs,
         guard.max_deletes, guard.max_deletes_percent,
         apply.coalesce, apply.max_request_bytes,
         log.format, log.level,
@@ -189,6 +190,12 @@ impl Config {
         self.merged.rev
     }
 
+    /// Returns the file with the keys of the standby's API servers, if one was given.
+    #[must_use]
+    pub fn encryption_config(&self) -> Option<&Path> {
+        self.merged.encryption_config.as_deref()
+    }
+
     /// Tells whether each applied key gets a log line.
     #[must_use]
     pub fn detail_logs(&self) -> bool {
@@ -236,7 +243,7 @@ mod tests {
     #[test]
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
-            mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
+            mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
             detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2}\n\
             apply: {coalesce: never, max_request_bytes: 100000}\nlog: {format: json, level: warn}\n\
             scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \

@@ -55,7 +55,7 @@ pub(crate) fn rules(file: &Path) -> Result<Vec<RuleSpec>, Failure> {
         .map_err(|why| Failure::usage(format!("--rules: {}: {why}", file.display())))
 }
 
-fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
+pub(crate) fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
     let unreadable =
         |why: String| Failure::usage(format!("{flag}: can't read {} ({why})", file.display()));
     let size = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
