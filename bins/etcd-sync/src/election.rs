@@ -14,9 +14,11 @@ pub(crate) fn election(config: &Config, owner: &str) -> Option<Election> {
     let me = Holder::of_this_process(owner);
     let holder = Value::from(serde_json::to_vec(&me).unwrap_or_default());
     let is_gone = Arc::new(move |holder: &Value| {
-        serde_json::from_slice::<Holder>(holder.expose()).is_ok_and(|holder| holder.is_gone(&me))
+        Holder::read(holder).is_some_and(|holder| holder.is_gone(&me))
     });
-    Some(Election { ttl, holder, is_gone })
+    let name_of =
+        Arc::new(|holder: &Value| Holder::read(holder).map(|it| it.owner).unwrap_or_default());
+    Some(Election { ttl, holder, is_gone, name_of })
 }
 
 /// A process, as it can be found again on its machine.
@@ -34,6 +36,10 @@ struct Holder {
 }
 
 impl Holder {
+    fn read(holder: &Value) -> Option<Self> {
+        serde_json::from_slice(holder.expose()).ok()
+    }
+
     fn of_this_process(owner: &str) -> Self {
         let pid = std::process::id();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();

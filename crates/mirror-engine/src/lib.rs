@@ -18,7 +18,7 @@ mod status;
 mod tally;
 
 pub use control::{Control, Desired};
-pub use driver::{Election, IsGone, Mirror, Primary, Standby};
+pub use driver::{Election, IsGone, Mirror, NameOf, Primary, Standby};
 pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
 pub use plan::{PlanError, PlanReport, plan};

@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Tells from what a leader wrote whether that process is known to be gone.
 pub type IsGone = Arc<dyn Fn(&Value) -> bool + Send + Sync>;
 
+/// Tells from what a leader wrote who it is, for people.
+pub type NameOf = Arc<dyn Fn(&Value) -> String + Send + Sync>;
+
 /// How the instances of a mirror find out which of them leads.
 #[derive(Clone)]
 pub struct Election {
@@ -36,6 +39,8 @@ pub struct Election {
     /// Spares the wait for a holder that is known to be gone, as after a crash and a restart in
     /// place. Default: of nobody that is known.
     pub is_gone: IsGone,
+    /// Names a holder for people. Default: what it wrote, as it is.
+    pub name_of: NameOf,
 }
 
 impl Default for Election {
@@ -44,6 +49,7 @@ impl Default for Election {
             ttl: Duration::from_secs(15),
             holder: Value::default(),
             is_gone: Arc::new(|_| false),
+            name_of: Arc::new(|holder| String::from_utf8_lossy(holder.expose()).into_owned()),
         }
     }
 }
@@ -123,7 +129,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         loop {
             let status = match self.try_to_lead(election, &key).await {
                 Ok(Ok(lease)) => return Some(lease),
-                Ok(Err(holder)) => waiting(&holder, deposed.as_ref()),
+                Ok(Err(holder)) => waiting(&(election.name_of)(&holder), deposed.as_ref()),
                 Err(failure) => Status {
                     state: State::Starting,
                     reason: format!("the standby, asked who leads: {failure}"),
@@ -171,9 +177,8 @@ async fn keep<S: HoldLease>(standby: S, lease: LeaseId, ttl: Duration) {
     }
 }
 
-fn waiting(holder: &Value, deposed: Option<&Status>) -> Status {
-    let holder: String =
-        String::from_utf8_lossy(holder.expose()).chars().filter(|c| !c.is_control()).collect();
+fn waiting(holder: &str, deposed: Option<&Status>) -> Status {
+    let holder: String = holder.chars().filter(|c| !c.is_control()).collect();
     let holder = if holder.is_empty() { "another instance".to_owned() } else { holder };
     match deposed {
         Some(status) => Status {

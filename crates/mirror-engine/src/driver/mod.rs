@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-pub use self::elect::{Election, IsGone};
+pub use self::elect::{Election, IsGone, NameOf};
 use self::reporter::Reporter;
 use crate::own_keys::OwnKeys;
 use crate::planner::{Effect, Ended, Input, Peer, Planner, Standing};
