@@ -2,6 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod finding;
+pub mod journal;
+pub mod plan;
+pub mod runner;
+mod time;
 pub mod topology;
 
 pub use digest::Digest;
+pub use finding::{Answer, Finding, Verdict};
+pub use time::Timestamp;

@@ -1,7 +1,11 @@
 //! Claims about plans.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod journal;
+mod plans;
+mod runs;
 mod topology;
+mod world;
 
 #[test]
 fn every_file_beside_this_one_is_listed() {
