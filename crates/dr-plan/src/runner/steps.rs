@@ -61,14 +61,19 @@ impl Runner {
     }
 
     /// The `after` checks that a program can answer.
-    fn seen(&self) -> Vec<Check> {
+    fn seen(&self) -> impl Iterator<Item = &Check> {
         let after = self.current().map(|step| step.after.as_slice()).unwrap_or_default();
-        after.iter().filter(|check| !check.probe.asks_a_person()).cloned().collect()
+        after.iter().filter(|check| !check.probe.asks_a_person())
+    }
+
+    fn seen_at(&self, check: usize) -> Option<Check> {
+        self.seen().nth(check).cloned()
     }
 
     fn found(&mut self, check: usize, answer: Answer) {
-        if let Some(check) = self.seen().get(check) {
-            self.findings.push(Finding::new(check, answer));
+        if let Some(check) = self.seen_at(check) {
+            let finding = Finding::new(&check, answer);
+            self.findings.push(finding);
         }
     }
 
@@ -88,13 +93,13 @@ impl Runner {
             return self.unmoved(stage);
         };
         let begun = self.begun();
-        if let Some(next) = self.seen().get(check).cloned() {
+        if let Some(next) = self.seen_at(check) {
             self.stage = Stage::FirstLook { check, since, unsettled, fails };
             return Some(Effect::Probe { check: next, begun });
         }
         let step = self.current()?.clone();
         // What only a person can see is seen once the person has been asked to do it.
-        let all_seen = !step.after.is_empty() && self.seen().len() == step.after.len();
+        let all_seen = !step.after.is_empty() && self.seen().count() == step.after.len();
         if all_seen && !unsettled && !fails {
             let evidence = std::mem::take(&mut self.findings);
             let step = step.id;
@@ -180,7 +185,7 @@ impl Runner {
         last_try: Option<String>,
     ) -> Option<Effect> {
         let begun = self.begun();
-        if let Some(next) = self.seen().get(check).cloned() {
+        if let Some(next) = self.seen_at(check) {
             self.stage = Stage::Settling { check, since, last_try };
             return Some(Effect::Probe { check: next, begun });
         }
@@ -208,7 +213,7 @@ impl Runner {
             return self.fail(now, &refused);
         }
         if now.since(since) >= limit {
-            let says = self.seen().get(check).map(|check| check.says.clone()).unwrap_or_default();
+            let says = self.seen_at(check).map(|check| check.says).unwrap_or_default();
             let (verdict, evidence) = (answer.verdict.as_str(), answer.evidence);
             let waited = limit.as_secs();
             return self.fail(now, &format!("after {waited} s: {says}: {verdict}: {evidence}"));

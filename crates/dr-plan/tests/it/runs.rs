@@ -58,19 +58,22 @@ fn killed_anywhere_a_plan_goes_on_and_does_nothing_twice() {
     for name in PlanName::ALL {
         let mut undisturbed = World::new(plan(name));
         undisturbed.process(Overrides::default(), &mut Well);
-        for at in 1..=undisturbed.effects {
-            for how in [Death::Before, Death::Within, Death::After] {
-                let mut world = World::new(undisturbed.plan.clone());
-                let died = world.process(Overrides::default(), &mut Once { at, how });
-                assert_eq!(died, None, "{name} at {at}");
-                // If the last line says that all is done, whoever starts again means to.
-                if !Progress::from(&world.entries()).is_some_and(|progress| progress.ended()) {
-                    let done = world.process(Overrides::default(), &mut Well);
-                    assert_eq!(done, Some(Outcome::Completed), "{name} at {at} {how:?}");
-                }
-                world.assert_complete();
-                assert_eq!(world.acted, undisturbed.acted, "{name} at {at} {how:?}");
+        let deaths = undisturbed.effects.iter().zip(1..).flat_map(|(journal, at)| {
+            // To die before an effect is to die after the one that was before it.
+            let within = journal.then_some((at, Death::Within));
+            [Some((at, Death::After)), within].into_iter().flatten()
+        });
+        for (at, how) in [(1, Death::Before)].into_iter().chain(deaths) {
+            let mut world = World::new(undisturbed.plan.clone());
+            let died = world.process(Overrides::default(), &mut Once { at, how });
+            assert_eq!(died, None, "{name} at {at}");
+            // If the last line says that all is done, whoever starts again means to.
+            if !Progress::from(&world.entries()).is_some_and(|progress| progress.ended()) {
+                let done = world.process(Overrides::default(), &mut Well);
+                assert_eq!(done, Some(Outcome::Completed), "{name} at {at} {how:?}");
             }
+            world.assert_complete();
+            assert_eq!(world.acted, undisturbed.acted, "{name} at {at} {how:?}");
         }
     }
 }
@@ -127,7 +130,8 @@ proptest! {
         let mut world = World::new(plan(PlanName::ALL[name]));
         let mut fate = Drawn { draws, next: 0 };
         for _ in 0..40 {
-            if world.process(Overrides::default(), &mut fate) == Some(Outcome::Completed) {
+            world.process(Overrides::default(), &mut fate);
+            if Progress::from(&world.entries()).is_some_and(|progress| progress.ended()) {
                 break;
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dr_plan::journal::{Journal, Progress};
-use dr_plan::plan::{Check, Plan, Probe};
+use dr_plan::plan::{Check, Kind, Plan, Probe};
 use dr_plan::runner::{Acted, Effect, Input, Outcome, Overrides, Question, Reply, Runner};
 use dr_plan::{Answer, Digest, Timestamp, Verdict};
 
@@ -22,7 +22,7 @@ pub(crate) trait Fate {
     fn act(&mut self) -> (Acted, bool) {
         (Acted::Accepted, true)
     }
-    /// Whether the process dies before, or after, the effect that is next.
+    /// Whether the process dies at the effect that is next, and how.
     fn death(&mut self) -> Option<Death> {
         None
     }
@@ -34,9 +34,11 @@ impl Fate for Well {}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Death {
+    /// Before it is performed.
     Before,
-    /// A journal line is written in part.
+    /// A line of the journal is written in part.
     Within,
+    /// It is performed, and nobody hears of it.
     After,
 }
 
@@ -45,13 +47,16 @@ pub(crate) struct World {
     pub(crate) now: u64,
     /// From when on a probe holds, and when that was brought about.
     truth: BTreeMap<String, (u64, u64)>,
-    /// The steps that bring a probe about.
-    brought_by: BTreeMap<String, Vec<String>>,
+    /// What some step brings about.
+    brought_by: BTreeSet<String>,
+    /// What comes about by itself, once somebody looks.
+    watched: BTreeSet<String>,
     pub(crate) disk: Vec<u8>,
     /// Actions that had an effect, by step.
     pub(crate) acted: BTreeMap<String, u32>,
     pub(crate) asked: Vec<Question>,
-    pub(crate) effects: usize,
+    /// For each effect that was performed, whether it was a line of the journal.
+    pub(crate) effects: Vec<bool>,
 }
 
 fn word(probe: &Probe) -> String {
@@ -68,18 +73,21 @@ fn wants_new(probe: &Probe) -> bool {
 
 impl World {
     pub(crate) fn new(plan: Plan) -> Self {
-        let mut brought_by: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let (mut brought_by, mut watched) = (BTreeSet::new(), BTreeSet::new());
         let mut truth = BTreeMap::new();
         for phase in &plan.phases {
             for check in phase.gates.iter().flat_map(|gate| &gate.evidence) {
                 // What a gate asks for and no step before it brings about is so from the start.
-                if !brought_by.contains_key(&word(&check.probe)) {
+                if !brought_by.contains(&word(&check.probe)) {
                     truth.insert(word(&check.probe), (0, 0));
                 }
             }
             for step in &phase.steps {
                 for check in &step.after {
-                    brought_by.entry(word(&check.probe)).or_default().push(step.id.clone());
+                    brought_by.insert(word(&check.probe));
+                    if matches!(step.kind, Kind::Watched) {
+                        watched.insert(word(&check.probe));
+                    }
                 }
             }
         }
@@ -88,10 +96,11 @@ impl World {
             now: 1_000_000,
             truth,
             brought_by,
+            watched,
             disk: Vec::new(),
             acted: BTreeMap::new(),
             asked: Vec::new(),
-            effects: 0,
+            effects: Vec::new(),
         }
     }
 
@@ -112,15 +121,12 @@ impl World {
             return Answer::new(Verdict::Unknown, "no answer");
         }
         let word = word(&check.probe);
-        let watched = self.plan.steps().any(|step| {
-            step.after.contains(check) && matches!(step.kind, dr_plan::plan::Kind::Watched)
-        });
-        if watched && !self.truth.contains_key(&word) {
+        if self.watched.contains(&word) && !self.truth.contains_key(&word) {
             let from = self.now + u64::try_from(fate.delay().as_millis()).unwrap();
             self.truth.insert(word.clone(), (from, self.now));
         }
         let verdict = match self.truth.get(&word) {
-            None if self.brought_by.contains_key(&word) => Verdict::Fails,
+            None if self.brought_by.contains(&word) => Verdict::Fails,
             None => Verdict::Holds,
             Some((_, made))
                 if wants_new(&check.probe) && begun.is_none_or(|at| *made < at.ms()) =>
@@ -194,7 +200,7 @@ impl World {
             if let Effect::Finished(outcome) = effect {
                 return Some(outcome);
             }
-            self.effects += 1;
+            self.effects.push(matches!(effect, Effect::Journal(_)));
             let death = fate.death();
             if death == Some(Death::Before) {
                 return None;
