@@ -5,7 +5,10 @@ mod digest;
 mod finding;
 pub mod journal;
 pub mod plan;
+pub mod report;
+pub mod runbook;
 pub mod runner;
+pub mod samples;
 mod time;
 pub mod topology;
 

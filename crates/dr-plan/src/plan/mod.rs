@@ -1,6 +1,6 @@
 //! A runbook as data: what is done, what must hold before and after, who does it.
 //!
-//! Nothing here does anything. The [runner](crate::runner) asks for probes and actions, somebody
+//! Nothing here does anything. The [`crate::runner`] asks for probes and actions, somebody
 //! else performs them. Whatever the plan says, down to the command somebody types, is filled in
 //! with the values of one [`Topology`](crate::topology::Topology).
 

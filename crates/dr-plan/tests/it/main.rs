@@ -1,9 +1,13 @@
 //! Claims about plans.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, missing_docs)]
 
+mod documented;
 mod journal;
 mod plans;
+mod report;
+mod runbook;
 mod runs;
+mod samples;
 mod topology;
 mod world;
 

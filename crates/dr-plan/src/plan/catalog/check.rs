@@ -23,8 +23,8 @@ pub(super) fn plan(topology: &Topology) -> (&'static str, Vec<Phase>) {
             "exact-check",
             "Compare both clusters",
             &format!(
-                "The same as curl $({kubectl} get svc -n {namespace} etcd-sync-monitor -o \
-                 jsonpath='{{.spec.clusterIP}}')/check on a node of the standby, with brackets \
+                "The same as `curl $({kubectl} get svc -n {namespace} etcd-sync-monitor -o \
+                 jsonpath='{{.spec.clusterIP}}')/check` on a node of the standby, with brackets \
                  around an IPv6 address. If keys are missed, surplus or different, do what the \
                  answer says to do about it: each is named, with the likely reason."
             ),

@@ -151,7 +151,7 @@ fn install(topology: &Topology) -> Step {
     .tell("Leave detailed logs off, unless you are looking for a fault.")
     .type_in(format!("{kubectl} get pods -n {namespace} -l app=etcd-sync"))
     .after("its pods are ready", mirror_pods_ready(topology))
-    .undo(format!("{kubectl} scale deployment etcd-sync -n {namespace} --replicas=0"))
+    .undo(format!("`{kubectl} scale deployment etcd-sync -n {namespace} --replicas=0`"))
 }
 
 fn settle(topology: &Topology) -> Phase {
@@ -188,9 +188,9 @@ fn first_check() -> Step {
     exact_check(
         "first-check",
         "The first check is clean",
-        "Compares every mirrored key at one pair of revisions. *Missed* keys are on the primary \
+        "Compares every mirrored key at one pair of revisions. Missed keys are on the primary \
          only: something on the standby removed them, most often its collector, for want of an \
-         owner; `etcd-sync repair` puts them back. *Surplus* keys are on the standby only: find \
+         owner; `etcd-sync repair` puts them back. Surplus keys are on the standby only: find \
          out who made them before `etcd-sync repair --kind surplus` deletes them.",
     )
 }

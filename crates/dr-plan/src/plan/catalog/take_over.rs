@@ -111,8 +111,8 @@ pub(super) fn serve(topology: &Topology) -> Phase {
                 "dns-inside",
                 "The domain resolves inside the cluster",
                 format!(
-                    "Asked as pods ask: {} exec -n {PLATFORM_NAMESPACE} deployments/sentry -- \
-                     nslookup {domain}. Until it is right, the resolver's pods are to be restarted \
+                    "Asked as pods ask: `{} exec -n {PLATFORM_NAMESPACE} deployments/sentry -- \
+                     nslookup {domain}`. Until it is right, the resolver's pods are to be restarted \
                      and the question repeated.",
                     standby.kubernetes.kubectl()
                 ),
