@@ -2,7 +2,7 @@
 //!
 //! Nothing here does anything. The [`crate::runner`] asks for probes and actions, somebody
 //! else performs them. Whatever the plan says, down to the command somebody types, is filled in
-//! with the values of one [`Topology`](crate::topology::Topology).
+//! with the values of one [`Topology`].
 
 mod action;
 mod catalog;

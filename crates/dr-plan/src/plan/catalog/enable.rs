@@ -6,7 +6,7 @@ use crate::plan::gate::Confirmation;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::plan::{Gate, Phase};
-use crate::topology::Topology;
+use crate::topology::{Cluster, Topology};
 
 use super::{exact_check, floor, gates, host, mirror_pods_ready, restarts, take_over};
 
@@ -50,7 +50,7 @@ fn reach(topology: &Topology) -> Phase {
         }
         return phase.step(direct);
     }
-    let endpoint = format!("https://{}:2379", host(&primary.vip));
+    let endpoint = vip_endpoint(primary);
     phase.step(
         Step::by_hand(
             "forward-etcd",
@@ -66,6 +66,12 @@ fn reach(topology: &Topology) -> Phase {
         .after(format!("{endpoint} answers as etcd itself"), speaks(&endpoint))
         .undo("Stop forwarding 2379."),
     )
+}
+
+/// etcd as the virtual IP forwards it, with TLS if its members have it.
+fn vip_endpoint(cluster: &Cluster) -> String {
+    let plain = cluster.etcd.endpoints.iter().any(|endpoint| endpoint.starts_with("http://"));
+    format!("{}://{}:2379", if plain { "http" } else { "https" }, host(&cluster.vip))
 }
 
 fn speaks(endpoint: &str) -> Probe {
@@ -118,7 +124,7 @@ fn logged(text: &str) -> Probe {
 fn settings(topology: &Topology) -> String {
     let primary = &topology.primary;
     let endpoints = if primary.etcd_through_vip {
-        format!("https://{}:2379", host(&primary.vip))
+        vip_endpoint(primary)
     } else {
         primary.etcd.endpoints.join(", ")
     };
