@@ -129,7 +129,7 @@ impl Keys {
             match parts::keyring(&self.config) {
                 Ok(keyring) => *loaded = (changed, keyring.map(Arc::new)),
                 Err(error) => {
-                    tracing::warn!("{}; the keys read before go on to count", error.message)
+                    tracing::warn!("{}; the keys read before go on to count", error.message);
                 }
             }
         }
