@@ -78,7 +78,7 @@ async fn supervise(
     let settings = mirror_engine::Settings {
         owner,
         judge_value,
-        preflight: Some(gates::preflight(config, &scope, preflight.clone())?),
+        preflight: gates::preflight(config, &scope, preflight.clone())?,
         encode_status: Some(Arc::new(move |status: &Status| {
             serde_json::to_vec(&encoder.report(status)).map_or_else(|_| Bytes::new(), Bytes::from)
         })),
