@@ -20,6 +20,10 @@ pub fn markdown(plan: &Plan, topology: &Topology) -> String {
     for phase in &plan.phases {
         add_phase(&mut text, phase, &mut number);
     }
+    // What ends with an empty line may stand before what begins with one.
+    while text.contains("\n\n\n") {
+        text = text.replace("\n\n\n", "\n\n");
+    }
     text
 }
 

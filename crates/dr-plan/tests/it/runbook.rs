@@ -25,8 +25,11 @@ fn both_forms_have_every_step_gate_and_command() {
                     let Instruction::Type(lines) = instruction else { continue };
                     for line in lines.lines() {
                         assert!(text.contains(&format!("\n  {line}\n")), "{name}: {line}");
-                        let escaped =
-                            line.replace('&', "&amp;").replace('\'', "&#39;").replace('>', "&gt;");
+                        let escaped = line
+                            .replace('&', "&amp;")
+                            .replace('"', "&quot;")
+                            .replace('\'', "&#39;")
+                            .replace('>', "&gt;");
                         assert!(page.contains(&escaped), "{name}: {line}");
                     }
                 }
