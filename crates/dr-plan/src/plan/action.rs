@@ -56,7 +56,8 @@ pub enum Action {
         /// How many.
         replicas: u32,
     },
-    /// Writes the role of the cluster down where controllers look it up.
+    /// Writes the role of the cluster down where controllers look it up: `role` of the config map
+    /// [`ROLE_RECORD`](super::ROLE_RECORD), in the namespace of the mirror.
     RecordRole {
         /// Where.
         side: Side,

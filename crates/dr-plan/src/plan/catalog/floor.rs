@@ -9,7 +9,7 @@ use crate::topology::{Cluster, Topology};
 use super::{REVISION_MARGIN, host};
 
 /// What is stopped meanwhile, by its manifests.
-const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
+pub(in crate::plan) const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
                          /etc/kubernetes/manifests/kube-controller-manager.yaml";
 
 pub(super) fn phase(topology: &Topology) -> Phase {
@@ -100,7 +100,7 @@ fn etcdctl(cluster: &Cluster) -> String {
 }
 
 /// One `ssh` line for every control-plane node.
-pub(super) fn for_each(cluster: &Cluster, command: &str) -> String {
+pub(in crate::plan) fn for_each(cluster: &Cluster, command: &str) -> String {
     let lines = cluster
         .nodes
         .iter()
