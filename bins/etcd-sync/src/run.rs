@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::report::Reporter;
-use crate::{checks, election, gates, once, progress, settings};
+use crate::{checks, election, gates, once, progress, samples, settings};
 
 /// How long a mirror that was told to stop may take over the transaction in flight: longer than
 /// a request's deadline, shorter than the 30 s that Kubernetes gives a pod.
@@ -70,6 +70,7 @@ async fn supervise(
     let listener = listen(config).await?;
     let Parts { primary, standby, scope, reporter } = parts;
     let encoder = reporter.clone();
+    let samples = samples::open(config)?;
     let owner = owner();
     let election = election::election(config, &owner);
     let preflight = PreflightSlot::default();
@@ -97,6 +98,9 @@ async fn supervise(
     let (publisher, snapshots) = watch::channel(first);
     beside.spawn(publish(status.clone(), publisher, reporter));
     beside.spawn(checks::on_schedule(checks.clone(), config.check_interval(), status.clone()));
+    if let Some((file, samples)) = samples {
+        beside.spawn(samples::keep(file, samples, status.clone()));
+    }
     beside.spawn(progress::show(status.clone(), bars));
     if let Some(listener) = listener {
         let routes = monitor_api::router(Sources {
