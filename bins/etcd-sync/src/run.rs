@@ -38,6 +38,8 @@ impl Parts {
         let scope = parts::scope(config)?;
         let primary = parts::primary(config, &scope)?;
         let standby = parts::standby(config, Some(scope.clone()))?;
+        // A file that can't be meant is refused before the first write, as everything else.
+        parts::keyring(config)?;
         let scope_hash = scope.hash().to_string();
         let (mirror, checks) = (config.name().to_owned(), Arc::default());
         let reporter = Reporter { mirror, scope_hash, checks };
