@@ -33,7 +33,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(2);
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// Keys that the standby refuses, told by name.
-const REFUSED_SHOWN: usize = 100;
+const REFUSED_SHOWN: usize = 20;
 
 /// A pass over what may be forgotten, at most so often.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);

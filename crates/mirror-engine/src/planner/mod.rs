@@ -73,7 +73,7 @@ struct HeldEpoch {
 }
 
 /// Keys that are held back, told by name.
-const HELD_BACK_SHOWN: usize = 100;
+const HELD_BACK_SHOWN: usize = 20;
 
 #[derive(Debug)]
 enum Phase {
