@@ -174,6 +174,12 @@ impl Planner {
         following.has_room(self.settings.backlog_bytes)
     }
 
+    /// Tells whether another process has taken the epoch: this one never writes again.
+    #[must_use]
+    pub fn is_deposed(&self) -> bool {
+        matches!(self.phase, Phase::Fenced { by_order: false })
+    }
+
     /// Returns the state of the mirror.
     #[must_use]
     pub fn state(&self) -> State {
@@ -186,6 +192,7 @@ impl Planner {
         let mut status = self.status.clone();
         status.lag = self.lag.lag(self.now);
         status.last_repair = self.repairs.last();
+        status.promotion = self.control.promotion.clone();
         status.drift = self.drift.status();
         status.held_back = self.withheld.len();
         status.held_back_shown = self.withheld.first(HELD_BACK_SHOWN);
@@ -316,6 +323,20 @@ impl Planner {
         self.status.blocked = None;
     }
 
+    /// The standby has become a primary: what this mirror held of it is void.
+    fn fence_promoted(&mut self) {
+        let reason = match &self.control.promotion {
+            Some(promotion) => format!(
+                "the standby was promoted by {} (epoch {}); no mirror writes to it any more",
+                promotion.by, promotion.epoch
+            ),
+            None => "the standby was promoted".to_owned(),
+        };
+        self.fence(reason, true);
+        // Were it taken back, a new epoch has to be claimed.
+        self.epoch = None;
+    }
+
     fn pause(&mut self) {
         self.forget();
         self.write_blocked = false;
@@ -394,7 +415,7 @@ impl Planner {
         self.control = control;
         match (self.control.desired, &self.phase) {
             (Desired::Promoted, Phase::Fenced { .. }) => {}
-            (Desired::Promoted, _) => self.fence("the standby was promoted".to_owned(), true),
+            (Desired::Promoted, _) => self.fence_promoted(),
             (Desired::Pause, Phase::Paused | Phase::Fenced { by_order: false } | Phase::Ended) => {}
             (Desired::Pause, _) => self.pause(),
             (Desired::Run, Phase::Paused | Phase::Fenced { by_order: true }) => self.restart(),

@@ -84,7 +84,12 @@ impl Planner {
             return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
         }
         match self.control.desired {
-            Desired::Promoted => return self.fence("the standby was promoted".to_owned(), true),
+            Desired::Promoted => {
+                // What it says of where the standby stands is still worth telling.
+                let read = |entry: &Entry<StandbyRevision>| Checkpoint::decode(&entry.value).ok();
+                self.checkpoint = checkpoint.as_ref().and_then(read);
+                return self.fence_promoted();
+            }
             Desired::Pause => return self.pause(),
             Desired::Run => {}
         }
@@ -361,7 +366,8 @@ impl Planner {
     /// From the checkpoint to the work: follow, or close the gap with a diff first.
     fn decide(&mut self, standing: Judged) {
         let cluster = standing.primary.cluster;
-        let asked = self.resync.take();
+        let due = self.withheld.are_due().then_some("owner_came");
+        let asked = self.resync.take().or(due);
         let Some(checkpoint) = standing.checkpoint else {
             let fresh = self.blank(cluster);
             self.checkpoint = Some(fresh.clone());
