@@ -27,7 +27,7 @@ const OPS_PER_TXN: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Withheld {
     keys: BTreeMap<Key, HeldBack>,
-    /// The owners that are known to be missing.
+    /// The uids that are known to be missing: of owners, and of what is held back itself.
     missing: BTreeSet<u64>,
     pending: VecDeque<Op>,
     kinds: Kinds,
@@ -41,8 +41,9 @@ impl Withheld {
     }
 
     fn insert(&mut self, key: Key, why: HeldBack) {
-        if let HeldBack::Owners(owners) = &why {
+        if let HeldBack::Owners { uid, owners } = &why {
             self.missing.extend(owners);
+            self.missing.extend(*uid);
         }
         self.keys.insert(key, why);
     }
@@ -73,8 +74,8 @@ impl Withheld {
             .collect();
         gone.iter().for_each(|key| self.release(own, key));
         self.missing.clear();
-        for Orphan { key, owners } in orphans {
-            self.hold(own, key, HeldBack::Owners(owners));
+        for Orphan { key, uid, owners } in orphans {
+            self.hold(own, key, HeldBack::Owners { uid, owners });
         }
     }
 
@@ -138,11 +139,11 @@ impl Withheld {
             return false;
         }
         let owners = kin.owners.iter().map(|owner| owner.uid).collect();
-        self.hold(own, key.clone(), HeldBack::Owners(owners))
+        self.hold(own, key.clone(), HeldBack::Owners { uid: kin.uid, owners })
     }
 
-    /// An owner that was missing is written: whatever waited for it is to be written as well. `true`
-    /// if there is such an object.
+    /// An object is written, and not held back: if it was missing, whatever waited for it is to be
+    /// written as well. `true` if there is such an object.
     pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
         if self.missing.is_empty() {
             return false;
@@ -151,7 +152,7 @@ impl Withheld {
         let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
         let mut owned = false;
         for (key, why) in &mut self.keys {
-            if matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)) {
+            if matches!(why, HeldBack::Owners { owners, .. } if owners.contains(&uid)) {
                 owned = true;
                 *why = HeldBack::Due;
                 self.pending.push_back(Op::Put { key: own.withheld(key), value: why.encode() });
