@@ -30,9 +30,10 @@ impl Changes {
         while self.written < end {
             match self.dice.below(10) {
                 0..=4 => self.create().await,
-                5 => self.update().await,
-                6 => self.adopt().await,
-                7 => self.abandon().await,
+                5..=6 => self.update().await,
+                7 => self.adopt().await,
+                8 if self.dice.chance(30) => self.abandon().await,
+                8 => self.create().await,
                 _ => self.delete().await,
             }
         }
@@ -79,7 +80,7 @@ impl Changes {
         if self.is_taken(&object) {
             return;
         }
-        for _ in 0..self.dice.below(3) {
+        for _ in 0..self.dice.below(5) {
             let Some(at) = self.pick() else { break };
             let owner = &self.live[at];
             let named = object.owners.iter().any(|named| named["uid"] == owner.uid.as_str());

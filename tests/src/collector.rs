@@ -11,7 +11,7 @@
 //! It differs in being fast (the real one is limited to some tens of requests per second), in
 //! deleting at once what has finalizers, and in not rewriting an object that has lost some of its
 //! owners: it only says so. What it is told of one resource may be ahead of what it is told of
-//! another, as with the real one's informers; here, as far behind as one answer of the watch goes.
+//! another, as with the real one's informers; here, as far as one answer of the watch goes.
 
 mod graph;
 mod served;
@@ -104,6 +104,7 @@ async fn collect(client: Client, report: watch::Sender<Collected>) {
         graph: Graph::default(),
         kinds: Kinds::default(),
         done: Collected::default(),
+        backwards: false,
     };
     let objects = there.keys.iter().filter(|(key, _)| key.starts_with(REGISTRY));
     let put = |(key, entry): (&Vec<u8>, &crate::dump::Entry)| (key.clone(), entry.value.clone());
@@ -138,13 +139,21 @@ struct Work {
     graph: Graph,
     kinds: Kinds,
     done: Collected,
+    /// The resources are taken from the last to the first.
+    backwards: bool,
 }
 
 impl Work {
-    /// Takes in changes, each resource's in their order but the last resource first: whoever relies
-    /// on being heard of in the order of revisions is found out. Then does all that comes of them.
+    /// Takes in changes, each resource's in their order, but resource after resource, once from the
+    /// first and once from the last: whoever relies on being heard of in the order of revisions is
+    /// found out. Then does all that comes of them.
     async fn take_in(&mut self, mut changes: Vec<(Vec<u8>, Option<Vec<u8>>)>) {
-        changes.sort_by_key(|(key, _)| Reverse(resource_of(key).to_vec()));
+        self.backwards = !self.backwards;
+        if self.backwards {
+            changes.sort_by_key(|(key, _)| Reverse(resource_of(key).to_vec()));
+        } else {
+            changes.sort_by_key(|(key, _)| resource_of(key).to_vec());
+        }
         // Kinds first: an informer runs only for what is served.
         for (key, value) in &changes {
             if let Some(resource) = self.kinds.note(key, value.as_deref()) {
