@@ -125,8 +125,9 @@ async fn in_the_order_of_keys_the_collector_deletes_many() {
     let done = collector.settled().await;
     let verdict = judge(&changes(world.standby.access()).await, begin, &world.required().await);
     println!(
-        "in the order of keys: {} of 660 deleted, {} of {} references early",
+        "in the order of keys: {} of 660 deleted, {} owners looked up, {} of {} references early",
         done.deleted.len(),
+        done.looked_up,
         verdict.early.len(),
         verdict.references
     );

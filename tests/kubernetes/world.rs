@@ -87,8 +87,9 @@ impl World {
         let mut found = differences(&primary, &standby, |key| scope.admits(key));
         found.retain(|line| {
             let key = line.split_whitespace().nth(1).unwrap_or_default();
-            !(held.contains(key) && line.starts_with("missed"))
-                && !(line.starts_with("surplus") && is_of_a_new_cluster(key))
+            let is_held = line.starts_with("missed") && held.contains(key);
+            let is_local = line.starts_with("surplus") && is_of_a_new_cluster(key);
+            !is_held && !is_local
         });
         assert_eq!(found, Vec::<String>::new());
         held.len()
