@@ -197,3 +197,54 @@ fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
             .claim()
             .is_some_and(|claim| !scope.admits_namespace(claim.namespace.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use keyspace_filter::ScopeSpec;
+
+    use super::*;
+
+    fn object(name: &str, owner: Option<&str>) -> (Key, Value) {
+        let owners = owner.map_or(String::new(), |owner| {
+            format!(r#","ownerReferences":[{{"kind":"K","name":"{owner}","uid":"uid-{owner}"}}]"#)
+        });
+        let value =
+            format!(r#"{{"kind":"K","metadata":{{"name":"{name}","uid":"uid-{name}"{owners}}}}}"#);
+        (Key::from(format!("/registry/configmaps/team/{name}")), Value::from(value.as_str()))
+    }
+
+    /// A whole comparison has found `orphan` without its owner.
+    fn found(own: &OwnKeys) -> Withheld {
+        let (key, value) = object("orphan", Some("gone"));
+        let kin = Kin::read(&value, &mut Kinds::default());
+        let owners = kin.owners.iter().map(|owner| owner.uid).collect();
+        let mut withheld = Withheld::default();
+        withheld.replace(own, vec![Orphan { key, uid: kin.uid, owners }]);
+        withheld
+    }
+
+    #[test]
+    fn what_an_orphan_owns_waits_until_the_orphan_is_written() {
+        let (own, scope) = (OwnKeys::new("m"), Scope::compile(ScopeSpec::default()).unwrap());
+        let mut withheld = found(&own);
+        // A restart in between changes nothing.
+        let mut restarted = Withheld::default();
+        for op in withheld.take_ops(1 << 20) {
+            let Op::Put { key, value } = op else { panic!("{op:?}") };
+            restarted.load(own.withheld_key(&key).unwrap(), &value).unwrap();
+        }
+        for withheld in [&mut withheld, &mut restarted] {
+            let mut kept_off = |(key, value): &(Key, Value)| {
+                let kept_off = withheld.judge(&own, &scope, key, value, true);
+                (kept_off, !kept_off && withheld.came(&own, value))
+            };
+            let (orphan, below) = (object("orphan", Some("gone")), object("below", Some("orphan")));
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&orphan), (true, false), "it is an orphan still");
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&object("orphan", None)), (false, true));
+            assert_eq!(kept_off(&below), (false, false));
+            assert_eq!(withheld.len(), 0);
+        }
+    }
+}
