@@ -325,14 +325,19 @@ impl Planner {
         };
         let (witnesses, withheld) = (&mut round.witnesses, &mut self.withheld);
         let (scope, own) = (&self.scope, &self.own);
+        // What waited for one that comes now may have been looked at before: the next round does.
+        let mut came = false;
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
             let is_new = !wanted.is_there();
-            !withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new)
+            let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
+            came |= !kept_off && withheld.came(own, &entry.value);
+            !kept_off
         });
         round.again |= !room;
+        round.left_over |= came;
     }
 
     /// Sends the next transaction of the round, if one is due, or closes it.

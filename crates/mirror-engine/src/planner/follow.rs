@@ -271,8 +271,9 @@ impl Planner {
         let mut came = false;
         batch.changes.retain(|change| match &change.op {
             Op::Put { key, value } => {
-                came |= withheld.came(own, value);
-                !withheld.judge(own, scope, key, value, change.is_new)
+                let kept_off = withheld.judge(own, scope, key, value, change.is_new);
+                came |= !kept_off && withheld.came(own, value);
+                !kept_off
             }
             Op::Delete { key } => {
                 withheld.release(own, key);

@@ -27,7 +27,7 @@ const OPS_PER_TXN: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Withheld {
     keys: BTreeMap<Key, HeldBack>,
-    /// The owners that are known to be missing.
+    /// The uids that are known to be missing: of owners, and of what is held back itself.
     missing: BTreeSet<u64>,
     pending: VecDeque<Op>,
     kinds: Kinds,
@@ -41,8 +41,9 @@ impl Withheld {
     }
 
     fn insert(&mut self, key: Key, why: HeldBack) {
-        if let HeldBack::Owners(owners) = &why {
+        if let HeldBack::Owners { uid, owners } = &why {
             self.missing.extend(owners);
+            self.missing.extend(*uid);
         }
         self.keys.insert(key, why);
     }
@@ -73,8 +74,8 @@ impl Withheld {
             .collect();
         gone.iter().for_each(|key| self.release(own, key));
         self.missing.clear();
-        for Orphan { key, owners } in orphans {
-            self.hold(own, key, HeldBack::Owners(owners));
+        for Orphan { key, uid, owners } in orphans {
+            self.hold(own, key, HeldBack::Owners { uid, owners });
         }
     }
 
@@ -138,11 +139,11 @@ impl Withheld {
             return false;
         }
         let owners = kin.owners.iter().map(|owner| owner.uid).collect();
-        self.hold(own, key.clone(), HeldBack::Owners(owners))
+        self.hold(own, key.clone(), HeldBack::Owners { uid: kin.uid, owners })
     }
 
-    /// An owner that was missing is written: whatever waited for it is to be written as well. `true`
-    /// if there is such an object.
+    /// An object is written, and not held back: if it was missing, whatever waited for it is to be
+    /// written as well. `true` if there is such an object.
     pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
         if self.missing.is_empty() {
             return false;
@@ -151,7 +152,7 @@ impl Withheld {
         let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
         let mut owned = false;
         for (key, why) in &mut self.keys {
-            if matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)) {
+            if matches!(why, HeldBack::Owners { owners, .. } if owners.contains(&uid)) {
                 owned = true;
                 *why = HeldBack::Due;
                 self.pending.push_back(Op::Put { key: own.withheld(key), value: why.encode() });
@@ -195,4 +196,55 @@ fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
         && skim(value.expose())
             .claim()
             .is_some_and(|claim| !scope.admits_namespace(claim.namespace.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use keyspace_filter::ScopeSpec;
+
+    use super::*;
+
+    fn object(name: &str, owner: Option<&str>) -> (Key, Value) {
+        let owners = owner.map_or(String::new(), |owner| {
+            format!(r#","ownerReferences":[{{"kind":"K","name":"{owner}","uid":"uid-{owner}"}}]"#)
+        });
+        let value =
+            format!(r#"{{"kind":"K","metadata":{{"name":"{name}","uid":"uid-{name}"{owners}}}}}"#);
+        (Key::from(format!("/registry/configmaps/team/{name}")), Value::from(value.as_str()))
+    }
+
+    /// A whole comparison has found `orphan` without its owner.
+    fn found(own: &OwnKeys) -> Withheld {
+        let (key, value) = object("orphan", Some("gone"));
+        let kin = Kin::read(&value, &mut Kinds::default());
+        let owners = kin.owners.iter().map(|owner| owner.uid).collect();
+        let mut withheld = Withheld::default();
+        withheld.replace(own, vec![Orphan { key, uid: kin.uid, owners }]);
+        withheld
+    }
+
+    #[test]
+    fn what_an_orphan_owns_waits_until_the_orphan_is_written() {
+        let (own, scope) = (OwnKeys::new("m"), Scope::compile(ScopeSpec::default()).unwrap());
+        let mut withheld = found(&own);
+        // A restart in between changes nothing.
+        let mut restarted = Withheld::default();
+        for op in withheld.take_ops(1 << 20) {
+            let Op::Put { key, value } = op else { panic!("{op:?}") };
+            restarted.load(own.withheld_key(&key).unwrap(), &value).unwrap();
+        }
+        for withheld in [&mut withheld, &mut restarted] {
+            let mut kept_off = |(key, value): &(Key, Value)| {
+                let kept_off = withheld.judge(&own, &scope, key, value, true);
+                (kept_off, !kept_off && withheld.came(&own, value))
+            };
+            let (orphan, below) = (object("orphan", Some("gone")), object("below", Some("orphan")));
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&orphan), (true, false), "it is an orphan still");
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&object("orphan", None)), (false, true));
+            assert_eq!(kept_off(&below), (false, false));
+            assert_eq!(withheld.len(), 0);
+        }
+    }
 }
