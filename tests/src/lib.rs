@@ -38,6 +38,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod seed;
+pub mod steps;
 pub mod tls;
 
 pub use dump::{Dump, assert_equal_in_scope, dump, dump_at};
