@@ -1,10 +1,12 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mirror_config::output::Format;
 use mirror_config::{Flags, Log, Span};
+use mirror_preflight::Gate;
 
-use crate::flags::RunFlags;
+use crate::flags::{EncryptionFlags, RunFlags};
 
 /// Mirrors a primary Kubernetes cluster's etcd into a standby cluster's etcd.
 #[derive(Debug, Parser)]
@@ -101,6 +103,25 @@ pub(crate) enum Verb {
     Resync {
         #[command(flatten)]
         order: OrderFlags,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
+    /// Tell what would go wrong if this pair were mirrored, before the first write
+    #[command(after_help = "Example:\n  \
+        etcd-sync preflight --config etcd-sync.yaml --encryption-config standby-encryption.yaml\n\n\
+        Reads both sides in full and writes nothing. Exits with 0 if nothing forbids to mirror the \
+        pair (warnings\nincluded), 1 if a gate refuses it, 4 if both sides are the same cluster.\n\
+        docs/preflight.md says what each gate means.")]
+    Preflight {
+        /// Do not refuse because of this gate; may be given several times
+        #[arg(
+            long = "allow",
+            value_name = "GATE",
+            value_parser = PossibleValuesParser::new(Gate::NAMES).try_map(|name| name.parse::<Gate>())
+        )]
+        allow: Vec<Gate>,
+        #[command(flatten)]
+        encryption: EncryptionFlags,
         #[command(flatten)]
         mirror: Box<Flags>,
     },

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli;
 
 /// Flags that say how to run a verb; they have no field.
-const WITHOUT_FIELD: [&str; 2] = ["config", "output"];
+const WITHOUT_FIELD: [&str; 3] = ["config", "once", "output"];
 /// Fields that are too much for a flag.
 const WITHOUT_FLAG: [&str; 1] = ["scope.rules"];
 /// Between these lines stands what this module makes.
@@ -26,9 +26,10 @@ fn field(flag: &str) -> String {
         "exclude_namespace" => "scope.exclude_namespaces".to_owned(),
         "include_namespace" => "scope.include_namespaces".to_owned(),
         "rules" => "scope.rules_file".to_owned(),
+        "allow" => "guard.allow".to_owned(),
         "preset" | "dest_prefix" | "no_dest_prefix" | "etcd_prefix" => format!("scope.{name}"),
         "coalesce" | "max_request_bytes" | "order" => format!("apply.{name}"),
-        _ => ["primary", "standby", "guard", "heal", "log"]
+        _ => ["primary", "standby", "guard", "heal", "leader", "log"]
             .into_iter()
             .find_map(|group| {
                 let rest = name.strip_prefix(group)?.strip_prefix('_')?;

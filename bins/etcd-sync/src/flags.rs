@@ -1,7 +1,25 @@
 //! Flags of a mirror that runs; which mirror it is, mirror-config's flags say.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use mirror_config::{Apply, FileConfig, Guard, Heal, Listen, Rate, Span};
+use mirror_config::{Apply, FileConfig, Guard, Heal, Leader, Listen, Rate, Span};
+
+/// What is known of encryption at rest.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct EncryptionFlags {
+    /// The EncryptionConfiguration of the standby's API servers, to try its keys on the primary's
+    /// values
+    #[arg(long, env = "ETCD_SYNC_ENCRYPTION_CONFIG", value_name = "FILE")]
+    encryption_config: Option<PathBuf>,
+}
+
+impl EncryptionFlags {
+    /// Returns `settings` with what these flags say in addition.
+    pub(crate) fn beside(self, settings: FileConfig) -> FileConfig {
+        FileConfig { encryption_config: self.encryption_config, ..settings }
+    }
+}
 
 /// How the mirror runs.
 #[derive(Clone, Debug, Args)]
@@ -30,11 +48,19 @@ pub(crate) struct RunFlags {
     )]
     detail_logs: Option<bool>,
     #[command(flatten)]
+    encryption: EncryptionFlags,
+    #[command(flatten)]
     guard: Guard,
     #[command(flatten)]
     apply: Apply,
     #[command(flatten)]
     heal: Heal,
+    #[command(flatten)]
+    leader: Leader,
+    /// Bring the standby up to date once, and end: 0 done, 4 a guard or a fence forbids it
+    #[arg(long, env = "ETCD_SYNC_ONCE", num_args = 0..=1, require_equals = true,
+        default_missing_value = "true", default_value = "false", value_name = "BOOL")]
+    pub(crate) once: bool,
 }
 
 impl RunFlags {
@@ -46,9 +72,12 @@ impl RunFlags {
             check_interval,
             check_rate,
             detail_logs,
+            encryption,
             guard,
             apply,
             heal,
+            leader,
+            once: _,
         } = self;
         FileConfig {
             listen,
@@ -59,7 +88,8 @@ impl RunFlags {
             guard,
             apply,
             heal,
-            ..settings
+            leader,
+            ..encryption.beside(settings)
         }
     }
 }

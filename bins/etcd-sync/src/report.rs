@@ -5,10 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use etcd_mvcc::{Key, Revision};
 use mirror_audit::repair_report;
+use mirror_engine::promotion::Promotion;
 use mirror_engine::{DriftStatus, HeldBack, RefusedKey, State, Status};
 use monitor_api::{
     BlockedReport, Checks, CopyReport, CountersReport, DriftReport, HeldBackReport, Labelled,
-    LastCheckReport, NamedKey, StatusReport,
+    LastCheckReport, NamedKey, PromotionReport, StatusReport,
 };
 
 /// What a report says besides the engine's status.
@@ -52,6 +53,7 @@ impl Reporter {
             observed_at: Some(now()),
             copy: copy(status),
             last_check: self.last_check(),
+            promotion: status.promotion.as_ref().map(promotion),
             revision_gap: gap(status),
             drift: drift(&status.drift),
             held_back: held_back(status),
@@ -85,6 +87,11 @@ fn leads(state: State) -> Option<bool> {
 /// etcd counts from 1; the engine says 0 before it knows.
 fn known(revision: impl Revision) -> Option<i64> {
     (revision.get() > 0).then(|| revision.get())
+}
+
+fn promotion(promotion: &Promotion) -> PromotionReport {
+    let Promotion { by, at, epoch } = promotion.clone();
+    PromotionReport { by, at, epoch }
 }
 
 /// How far the standby's revision is above the primary's.

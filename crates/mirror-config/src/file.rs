@@ -27,12 +27,18 @@ pub struct FileConfig {
     /// Start by watching at this revision of the primary, without a base copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<i64>,
+    /// The `EncryptionConfiguration` of the standby's API servers: with it, the keys of encryption
+    /// at rest are tried on the primary's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_config: Option<PathBuf>,
     /// What stops the mirror until somebody agrees.
     pub guard: Guard,
     /// How changes are written.
     pub apply: Apply,
     /// What others do on the standby that is undone.
     pub heal: Heal,
+    /// Which of several instances works.
+    pub leader: Leader,
     /// Where health, metrics and status are served: `ADDRESS:PORT`, `:PORT` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
@@ -160,6 +166,10 @@ pub struct Guard {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_deletes_percent: Option<u64>,
+    /// Begin although the preflight refuses because of this gate; may be given several times
+    #[arg(long = "allow", env = "ETCD_SYNC_ALLOW", value_name = "GATE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
 }
 
 /// How changes are written.
@@ -212,6 +222,28 @@ pub struct Heal {
     #[arg(long = "heal-limit", env = "ETCD_SYNC_HEAL_LIMIT", value_name = "TIMES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+}
+
+/// Which of several instances works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Leadership")]
+pub struct Leader {
+    /// Mirror only while this instance leads, so that several may run [default: true]
+    #[arg(
+        long = "leader-election",
+        env = "ETCD_SYNC_LEADER_ELECTION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election: Option<bool>,
+    /// How long a leader that is not heard of goes on to count as one [default: 15s]
+    #[arg(long = "leader-lease", env = "ETCD_SYNC_LEADER_LEASE", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
 }
 
 /// What is logged, and how.

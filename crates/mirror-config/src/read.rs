@@ -76,7 +76,7 @@ fn parse_rules(text: &str) -> Result<Vec<RuleSpec>, String> {
     })
 }
 
-fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
+pub(crate) fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
     let unreadable =
         |why: String| Failure::usage(format!("{flag}: can't read {} ({why})", file.display()));
     let size = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
@@ -150,7 +150,7 @@ mod tests {
         }
         assert!(
             complaint("guard: {weather: 1}")
-                .ends_with("(known here: max_deletes, max_deletes_percent)")
+                .ends_with("(known here: allow, max_deletes, max_deletes_percent)")
         );
     }
 

@@ -14,6 +14,8 @@ pub enum HeldBack {
     /// A PersistentVolume that is claimed from a namespace that stays local: it would be released
     /// there, and what it stands for perhaps deleted.
     Claim,
+    /// One of its owners has come since: it is written by the next comparison.
+    Due,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -31,6 +33,7 @@ impl HeldBack {
         match self {
             Self::Owners(_) => "no owner on the standby",
             Self::Claim => "claimed from a namespace that stays local",
+            Self::Due => "its owner has come: it is about to be written",
         }
     }
 
@@ -40,6 +43,7 @@ impl HeldBack {
         let (reason, owners) = match self {
             Self::Owners(owners) => ("owners", &**owners),
             Self::Claim => ("claim", &[][..]),
+            Self::Due => ("due", &[][..]),
         };
         let owners = owners.iter().map(|owner| format!("{owner:016x}")).collect();
         write(&HeldBackText { version: VERSION, reason: reason.to_owned(), owners })
@@ -60,6 +64,7 @@ impl HeldBack {
         match text.reason.as_str() {
             "owners" => Ok(Self::Owners(text.owners.iter().map(number).collect::<Result<_, _>>()?)),
             "claim" => Ok(Self::Claim),
+            "due" => Ok(Self::Due),
             other => Err(RecordError(format!("a key is held back for {other:?}"))),
         }
     }
@@ -75,7 +80,7 @@ mod tests {
         let text =
             r#"{"version":1,"reason":"owners","owners":["0000000000000007","ffffffffffffffff"]}"#;
         assert_eq!(owners.encode(), Value::from(text));
-        for why in [owners, HeldBack::Claim] {
+        for why in [owners, HeldBack::Claim, HeldBack::Due] {
             assert_eq!(HeldBack::decode(&why.encode()).as_ref(), Ok(&why));
         }
         for bad in ["{", r#"{"version":1,"reason":"mood"}"#, r#"{"version":9,"reason":"claim"}"#] {

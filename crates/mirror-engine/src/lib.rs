@@ -10,6 +10,7 @@ pub mod orders;
 mod own_keys;
 mod plan;
 pub mod planner;
+pub mod promotion;
 mod record;
 mod repair;
 mod settings;
@@ -17,7 +18,7 @@ mod status;
 mod tally;
 
 pub use control::{Control, Desired};
-pub use driver::{Mirror, Primary, Standby};
+pub use driver::{Election, IsGone, Mirror, NameOf, Primary, Standby};
 pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
 pub use plan::{PlanError, PlanReport, plan};

@@ -16,6 +16,8 @@ pub struct OwnKeys {
     pub status: Key,
     /// What became of the last repair.
     pub repair: Key,
+    /// Which instance leads; it hangs on a lease.
+    pub leader: Key,
     ledger: String,
     withheld: String,
 }
@@ -31,6 +33,7 @@ impl OwnKeys {
             control: key("control"),
             status: key("status"),
             repair: key("repair"),
+            leader: key("leader"),
             ledger: format!("{OWN_PREFIX}{name}/ledger/"),
             withheld: format!("{OWN_PREFIX}{name}/withheld/"),
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use etcd_mvcc::{ClusterId, Key, PrimaryRevision, StandbyRevision};
 
 use crate::held_back::HeldBack;
+use crate::promotion::Promotion;
 use crate::repair::RepairRecord;
 
 /// The state of a mirror.
@@ -250,6 +251,8 @@ pub struct Status {
     pub copy: CopyProgress,
     /// The repair that is being carried out, or what became of the last one.
     pub last_repair: Option<RepairRecord>,
+    /// Who has promoted the standby, while it is.
+    pub promotion: Option<Promotion>,
     /// What others did to the mirror's keys on the standby.
     pub drift: DriftStatus,
     /// Keys in scope that are kept off the standby.

@@ -110,6 +110,8 @@ pub struct StatusReport {
     pub last_check: Option<LastCheckReport>,
     /// What became of the last order to repair; `null` if there never was one.
     pub last_repair: Option<RepairReport>,
+    /// Who has promoted the standby, while it is; `null` while it is not.
+    pub promotion: Option<PromotionReport>,
     /// The standby's revision less the primary's. Below zero, and for some way above, a client
     /// that comes from the primary with its resource version misses changes on the standby.
     pub revision_gap: Option<i64>,
@@ -119,6 +121,18 @@ pub struct StatusReport {
     pub held_back: HeldBackReport,
     /// Counts since the process started.
     pub counters: CountersReport,
+}
+
+/// A promotion: from then on no mirror writes to the standby.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromotionReport {
+    /// Who gave the order.
+    pub by: String,
+    /// When: seconds since 1970, by the clock of whoever gave it.
+    pub at: u64,
+    /// The epoch that fences every mirror.
+    pub epoch: u64,
 }
 
 /// What others did to the mirror's keys on the standby, and what came of it.

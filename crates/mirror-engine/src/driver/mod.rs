@@ -3,6 +3,7 @@
 //! One task owns the planner; requests run as tasks of a set that is aborted as a whole whenever
 //! the planner says [`Effect::Forget`]. No task outlives [`Mirror::run`].
 
+mod elect;
 mod reporter;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::elect::{Election, IsGone, NameOf};
 use self::reporter::Reporter;
 use crate::own_keys::OwnKeys;
 use crate::planner::{Effect, Ended, Input, Peer, Planner, Standing};
@@ -74,6 +76,7 @@ impl<T> Standby for T where
 pub struct Mirror<P: Primary, S: Standby> {
     primary: P,
     standby: S,
+    scope: Scope,
     own: OwnKeys,
     planner: Planner,
     settings: Settings,
@@ -99,6 +102,13 @@ enum Answer<P: Primary, S: Standby> {
     StandbyWatch(Result<<S as WatchRange>::Stream, Failure>),
 }
 
+/// Why the work was left.
+enum Left {
+    Ended(Ended),
+    /// Another process has taken the epoch.
+    Deposed,
+}
+
 /// A question that is asked again and again, whatever the planner does.
 enum Polled {
     Head(Input),
@@ -119,7 +129,8 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             primary,
             standby,
             own: OwnKeys::new(&settings.name),
-            planner: Planner::new(scope, settings.clone()),
+            planner: Planner::new(scope.clone(), settings.clone()),
+            scope,
             settings,
             reporter,
             started: Instant::now(),
@@ -139,6 +150,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
     /// Dropping the future is as good as a crash: nothing is lost, the next start goes on from
     /// the checkpoint. Cancelling `stop` waits for the transaction that is on its way.
     pub async fn run(mut self, stop: CancellationToken) -> Ended {
+        match self.work(&stop, false).await {
+            Left::Ended(ended) => ended,
+            // It is not left for that.
+            Left::Deposed => Ended::Stopped,
+        }
+    }
+
+    /// Does what the planner says until it is told to stop, or, if asked to, until another process
+    /// has taken the epoch.
+    async fn work(&mut self, stop: &CancellationToken, leave_if_deposed: bool) -> Left {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut polls = JoinSet::new();
@@ -148,14 +169,17 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         loop {
             if let Some(ended) = self.begin_effects() {
                 self.report(&mut stores);
-                return ended;
+                return Left::Ended(ended);
             }
             self.report(&mut stores);
+            if leave_if_deposed && self.planner.is_deposed() {
+                return Left::Deposed;
+            }
             let wants_changes = self.planner.wants_changes();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.finish_commit().await;
-                    return Ended::Stopped;
+                    return Left::Ended(Ended::Stopped);
                 }
                 Some(answer) = self.requests.join_next(), if !self.requests.is_empty() => {
                     match answer {

@@ -115,6 +115,11 @@ impl Comparison {
         self.pins
     }
 
+    /// Tells whether the primary was read at one revision throughout.
+    pub(crate) fn is_at_one_pin(&self) -> bool {
+        self.pins.is_some_and(|pins| pins.first == pins.last)
+    }
+
     /// The revision that the primary is read at now.
     pub(crate) fn pin(&self) -> Option<PrimaryRevision> {
         self.primary_pin

@@ -294,8 +294,10 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         if round.compared_all && round.lane == Lane::All {
-            let seen_all = round.queue.has_seen_all();
-            let orphans = round.queue.release();
+            let pinned = round.comparison.is_at_one_pin();
+            let seen_all = pinned && round.queue.has_seen_all();
+            let (orphans, left) = round.queue.release(pinned);
+            round.again |= left;
             if seen_all && !std::mem::replace(&mut round.judged, true) {
                 self.withheld.replace(&self.own, orphans);
             }
@@ -324,12 +326,13 @@ impl Planner {
         let (witnesses, withheld) = (&mut round.witnesses, &mut self.withheld);
         let (scope, own) = (&self.scope, &self.own);
         // What was deleted at a newer pin, the next round finds surplus.
-        let room = round.queue.fetched(scope, entries, |wanted, entry| {
+        let pinned = !round.unpinned && round.comparison.is_at_one_pin();
+        let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
             let is_new = !wanted.is_there();
             !withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new)
         });
-        round.left_over |= !room;
+        round.again |= !room;
     }
 
     /// Sends the next transaction of the round, if one is due, or closes it.
@@ -447,7 +450,7 @@ impl Planner {
         let Stage::Round(round) = &mut copying.stage else { return };
         if !committed.skipped.is_empty() {
             // Somebody else was faster; look at everything once more.
-            round.raced = true;
+            round.again = true;
         }
     }
 
@@ -455,14 +458,14 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
-        if first == last && !round.raced && !round.left_over {
+        if first == last && !round.again && !round.left_over {
             let witnesses = std::mem::take(&mut round.witnesses);
             self.ledger.close_gaps();
             let record = self.checkpoint.clone().unwrap_or_default();
             let record = Checkpoint { phase: Stored::Whole, revision: last, witnesses, ..record };
             return self.commit(Then::CopyClosed, Vec::new(), Some(record));
         }
-        let since = if round.raced { None } else { Some(first) };
+        let since = if round.again { None } else { Some(first) };
         let witnesses = std::mem::take(&mut round.witnesses);
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;

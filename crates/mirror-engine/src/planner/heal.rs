@@ -272,8 +272,8 @@ impl Planner {
         let limits = self.settings.txn;
         let Some(healing) = self.healing() else { return };
         // Not every object was seen: nobody is an orphan.
-        let orphans = healing.queue.release();
-        debug_assert!(orphans.is_empty(), "{orphans:?}");
+        let (orphans, left) = healing.queue.release(true);
+        debug_assert!(orphans.is_empty() && !left, "{orphans:?}");
         if let Some(keys) = healing.queue.next_fetch(&limits) {
             let at = Some(healing.revision);
             self.effects.push_back(Effect::FetchPrimary { keys, at });
@@ -320,7 +320,7 @@ impl Planner {
         match answer {
             Ok(entries) => {
                 let ending = &mut healing.ending;
-                healing.queue.fetched(&scope, entries, |wanted, entry| {
+                healing.queue.fetched(&scope, entries, true, |wanted, entry| {
                     let deleting = skim(entry.value.expose()).is_deleting();
                     if wanted.standby_key.is_empty() {
                         if deleting && let Some(name) = last_segment(&entry.key) {

@@ -48,12 +48,14 @@ pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
 use self::flight::{InFlight, Then};
 use self::follow::Following;
 use self::heal::Drift;
+pub(crate) use self::held::refusal;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
+pub(crate) use self::start::same_cluster;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
 pub(crate) use self::withheld::Withheld;
@@ -61,7 +63,7 @@ use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch};
 use crate::settings::Settings;
-use crate::status::{GuardKind, State, Status};
+use crate::status::{Blocked, State, Status};
 
 /// The epoch that this process holds.
 #[derive(Clone, Copy, Debug)]
@@ -174,6 +176,12 @@ impl Planner {
         following.has_room(self.settings.backlog_bytes)
     }
 
+    /// Tells whether another process has taken the epoch: this one never writes again.
+    #[must_use]
+    pub fn is_deposed(&self) -> bool {
+        matches!(self.phase, Phase::Fenced { by_order: false })
+    }
+
     /// Returns the state of the mirror.
     #[must_use]
     pub fn state(&self) -> State {
@@ -186,6 +194,7 @@ impl Planner {
         let mut status = self.status.clone();
         status.lag = self.lag.lag(self.now);
         status.last_repair = self.repairs.last();
+        status.promotion = self.control.promotion.clone();
         status.drift = self.drift.status();
         status.held_back = self.withheld.len();
         status.held_back_shown = self.withheld.first(HELD_BACK_SHOWN);
@@ -265,10 +274,8 @@ impl Planner {
         *self.status.counters.errors.entry(count).or_default() += 1;
         match failure.class {
             FailureClass::Blocked => {
-                let alarm =
-                    failure.message.contains("space") || failure.message.contains("corrupt");
-                let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
-                self.block_until_mended(guard, peer, failure);
+                let Blocked { guard, reason, .. } = refusal(peer, failure);
+                self.hold_until_mended(guard, reason);
             }
             FailureClass::Retry
             | FailureClass::Reauthenticate
@@ -314,6 +321,20 @@ impl Planner {
         self.status.state = State::Fenced;
         self.status.reason = reason;
         self.status.blocked = None;
+    }
+
+    /// The standby has become a primary: what this mirror held of it is void.
+    fn fence_promoted(&mut self) {
+        let reason = match &self.control.promotion {
+            Some(promotion) => format!(
+                "the standby was promoted by {} (epoch {}); no mirror writes to it any more",
+                promotion.by, promotion.epoch
+            ),
+            None => "the standby was promoted".to_owned(),
+        };
+        self.fence(reason, true);
+        // Were it taken back, a new epoch has to be claimed.
+        self.epoch = None;
     }
 
     fn pause(&mut self) {
@@ -394,7 +415,7 @@ impl Planner {
         self.control = control;
         match (self.control.desired, &self.phase) {
             (Desired::Promoted, Phase::Fenced { .. }) => {}
-            (Desired::Promoted, _) => self.fence("the standby was promoted".to_owned(), true),
+            (Desired::Promoted, _) => self.fence_promoted(),
             (Desired::Pause, Phase::Paused | Phase::Fenced { by_order: false } | Phase::Ended) => {}
             (Desired::Pause, _) => self.pause(),
             (Desired::Run, Phase::Paused | Phase::Fenced { by_order: true }) => self.restart(),

@@ -31,8 +31,9 @@ pub(super) struct Round {
     pub(super) left_over: bool,
     /// The primary's pin is compacted: values are fetched as they are today.
     pub(super) unpinned: bool,
-    /// Somebody else wrote a key between our look and our write.
-    pub(super) raced: bool,
+    /// Not all that differs was written, because somebody else wrote it between our look and our
+    /// write, or because it had to wait: another round must look at everything.
+    pub(super) again: bool,
     pub(super) fuse_checked: bool,
     /// What waited has been given its turn, and what has no owner is known.
     pub(super) judged: bool,
@@ -66,7 +67,7 @@ impl Planner {
             compared_all: false,
             left_over: false,
             unpinned: false,
-            raced: false,
+            again: false,
             fuse_checked: false,
             judged: false,
             witnesses: Vec::new(),
@@ -98,14 +99,16 @@ impl Round {
     }
 
     pub(super) fn nothing_more_comes(&self) -> bool {
-        self.compared_all && self.queue.is_spent()
+        // What goes first and waits all the same is found again when everything is looked at.
+        let spent = self.lane == Lane::First || !self.queue.waits();
+        self.compared_all && !self.queue.fetches() && spent
     }
 
     /// Everything before this key is applied once the writes that were taken are. While objects
-    /// wait for their turn, that is nothing: a copy that is interrupted compares from the start
-    /// again, and writes what is missing.
+    /// wait for their turn, or were left out, that is nothing: a copy that is interrupted compares
+    /// from the start again, and writes what is missing.
     pub(super) fn cursor(&self) -> Key {
-        if self.queue.is_out_of_order() || self.lane == Lane::First {
+        if self.queue.is_out_of_order() || self.again || self.lane == Lane::First {
             return self.resumed_at.clone();
         }
         match self.queue.first() {
@@ -145,7 +148,7 @@ impl Round {
             return self.queue.want(primary_key, entry.key, expect);
         }
         let taken = self.queue.put(scope, primary_key, entry, expect);
-        self.left_over |= taken == Taken::Left;
+        self.again |= taken == Taken::Left;
     }
 
     /// Takes in a key that both sides hold alike.

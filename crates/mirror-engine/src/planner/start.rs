@@ -84,7 +84,12 @@ impl Planner {
             return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
         }
         match self.control.desired {
-            Desired::Promoted => return self.fence("the standby was promoted".to_owned(), true),
+            Desired::Promoted => {
+                // What it says of where the standby stands is still worth telling.
+                let read = |entry: &Entry<StandbyRevision>| Checkpoint::decode(&entry.value).ok();
+                self.checkpoint = checkpoint.as_ref().and_then(read);
+                return self.fence_promoted();
+            }
             Desired::Pause => return self.pause(),
             Desired::Run => {}
         }
@@ -135,10 +140,7 @@ impl Planner {
     }
 
     fn on_same_cluster(&mut self, cluster: ClusterId) {
-        let reason = format!(
-            "both ends are the same cluster ({cluster}): point --primary-endpoints and \
-             --standby-endpoints at two different etcds"
-        );
+        let reason = same_cluster(cluster);
         if self.first_standing {
             self.forget();
             self.phase = Phase::Ended;
@@ -361,7 +363,8 @@ impl Planner {
     /// From the checkpoint to the work: follow, or close the gap with a diff first.
     fn decide(&mut self, standing: Judged) {
         let cluster = standing.primary.cluster;
-        let asked = self.resync.take();
+        let due = self.withheld.are_due().then_some("owner_came");
+        let asked = self.resync.take().or(due);
         let Some(checkpoint) = standing.checkpoint else {
             let fresh = self.blank(cluster);
             self.checkpoint = Some(fresh.clone());
@@ -428,6 +431,14 @@ impl Planner {
         let from = self.ledger.next_revision();
         self.effects.push_back(Effect::WatchStandby { range, from });
     }
+}
+
+/// What is wrong if both ends are one, and what mends it.
+pub(crate) fn same_cluster(cluster: ClusterId) -> String {
+    format!(
+        "both ends are the same cluster ({cluster}): point --primary-endpoints and \
+         --standby-endpoints at two different etcds"
+    )
 }
 
 /// The newest revision of the primary that a checkpoint bears witness of.

@@ -68,7 +68,7 @@ impl Withheld {
         let gone: Vec<Key> = self
             .keys
             .iter()
-            .filter(|(key, why)| matches!(why, HeldBack::Owners(_)) && !found.contains(key))
+            .filter(|(key, why)| !matches!(why, HeldBack::Claim) && !found.contains(key))
             .map(|(key, _)| key.clone())
             .collect();
         gone.iter().for_each(|key| self.release(own, key));
@@ -141,22 +141,28 @@ impl Withheld {
         self.hold(own, key.clone(), HeldBack::Owners(owners))
     }
 
-    /// An owner that was missing is written: whatever waited for it is held back no longer. `true`
-    /// if that is so.
+    /// An owner that was missing is written: whatever waited for it is to be written as well. `true`
+    /// if there is such an object.
     pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
         if self.missing.is_empty() {
             return false;
         }
         let kin = Kin::read(value, &mut self.kinds);
         let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
-        let owned: Vec<Key> = self
-            .keys
-            .iter()
-            .filter(|(_, why)| matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)))
-            .map(|(key, _)| key.clone())
-            .collect();
-        owned.iter().for_each(|key| self.release(own, key));
-        !owned.is_empty()
+        let mut owned = false;
+        for (key, why) in &mut self.keys {
+            if matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)) {
+                owned = true;
+                *why = HeldBack::Due;
+                self.pending.push_back(Op::Put { key: own.withheld(key), value: why.encode() });
+            }
+        }
+        owned
+    }
+
+    /// Tells whether objects are held back that need not be any longer.
+    pub(crate) fn are_due(&self) -> bool {
+        self.keys.values().any(|why| *why == HeldBack::Due)
     }
 
     /// Tells whether records wait to be written.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
     Batch, ClusterId, Commit, Committed, Entry, Failure, FailureClass, Group, Key, KeyRange, Op,
@@ -158,6 +159,8 @@ pub(crate) struct World {
     /// Keys that only others ever wrote on the standby, in scope and out of it.
     pub(crate) foreign: BTreeMap<Key, StandbyRevision>,
     pub(crate) tampered: Tampered,
+    /// What the primary holds are Kubernetes objects, and the judge looks at their owners.
+    pub(crate) objects: Option<Objects>,
     pub(crate) operator: Operator,
     last_whole: Option<PrimaryRevision>,
     pub(crate) trace: Vec<String>,
@@ -171,6 +174,10 @@ impl World {
             exclude_prefixes: vec!["/d/out/".into()],
             ..ScopeSpec::default()
         };
+        Self::of(seed, faults, spec, None)
+    }
+
+    pub(crate) fn of(seed: u64, faults: Faults, spec: ScopeSpec, objects: Option<Objects>) -> Self {
         let mut rng = Rng::new(seed);
         let coalesce =
             [Coalesce::Lagging, Coalesce::Always, Coalesce::Never][rng.below(3) as usize];
@@ -187,6 +194,7 @@ impl World {
             coalesce,
             foreign: BTreeMap::new(),
             tampered: Tampered::default(),
+            objects,
             operator: Operator::default(),
             last_whole: None,
             trace: Vec::new(),
@@ -208,7 +216,15 @@ impl World {
         self.runners.push(Runner::new(&self.scope, owner, self.coalesce, self.faults.heals));
     }
 
+    /// What the keys in scope begin with.
+    fn prefix(&self) -> &'static [u8] {
+        if self.objects.is_some() { b"/registry/" } else { PREFIX }
+    }
+
     pub(crate) fn primary_write(&mut self) {
+        if self.objects.is_some() {
+            return self.write_object();
+        }
         let wide = self.rng.chance(30);
         let count = if wide { 40 } else { 1 + self.rng.below(3) };
         let mut keys = BTreeMap::new();
@@ -240,7 +256,11 @@ impl World {
 
     /// Somebody else writes keys on the standby that the primary never has.
     fn foreign_write(&mut self) {
-        let place = ["/d/z", "/d/out/", "/f/"][self.rng.below(3) as usize];
+        let places = match &self.objects {
+            Some(_) => ["/registry/configmaps/theirs/z", "/registry/pods/theirs/z", "/f/"],
+            None => ["/d/z", "/d/out/", "/f/"],
+        };
+        let place = places[self.rng.below(3) as usize];
         let key = Key::from(format!("{place}{}", self.rng.below(4)));
         if self.rng.below(4) == 0 {
             self.standby.delete(key.clone()).unwrap();
@@ -507,6 +527,7 @@ impl World {
             }
         }
         self.invariant_others_keys_are_untouched();
+        self.invariant_owners_go_first(txn, &writes);
         if txn.own.iter().any(|op| *op.key() == self.own.checkpoint) {
             self.invariant_a_whole_checkpoint_is_a_pair();
         }
@@ -528,10 +549,11 @@ impl World {
         if !checkpoint.is_whole() {
             return;
         }
-        let primary =
-            self.mirrored(&self.primary.truth_at(&KeyRange::prefix(PREFIX), checkpoint.revision));
+        let primary = self.mirrored(
+            &self.primary.truth_at(&KeyRange::prefix(self.prefix()), checkpoint.revision),
+        );
         let mut standby =
-            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(PREFIX), written_at));
+            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(self.prefix()), written_at));
         standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
@@ -550,7 +572,8 @@ impl World {
 
     fn mirrored<R: Revision>(&self, entries: &[Entry<R>]) -> BTreeMap<Key, Value> {
         let ours = |key: &Key| {
-            self.scope.admits(key.as_bytes())
+            !self.is_held_back(key)
+                && self.scope.admits(key.as_bytes())
                 && !self.foreign.contains_key(key)
                 && !self.tampered.holds(key)
         };

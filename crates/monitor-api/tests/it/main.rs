@@ -14,7 +14,7 @@ mod properties;
 use monitor_api::{
     BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
     DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport, NamedKey, PinsReport,
-    RepairCountsReport, RepairReport, StatusReport,
+    PromotionReport, RepairCountsReport, RepairReport, StatusReport,
 };
 
 /// A report with every field set.
@@ -64,6 +64,7 @@ fn full_report() -> StatusReport {
             written: RepairCountsReport { missed: 1, different: 0, surplus: 0 },
             ..RepairReport::default()
         }),
+        promotion: Some(PromotionReport { by: "an operator".into(), at: 1_760_000_001, epoch: 4 }),
         revision_gap: Some(-433),
         drift: DriftReport {
             healed: 3,

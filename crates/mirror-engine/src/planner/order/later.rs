@@ -40,6 +40,8 @@ pub(super) struct Known<'a> {
     pub(super) settled: &'a BTreeSet<u64>,
     /// Every object in scope was seen: an owner that is not among them will not be there.
     pub(super) all: bool,
+    /// Everything was seen at one revision: an owner that was not seen is none that has come since.
+    pub(super) pinned: bool,
     /// The resources with objects that can't be read: `secrets`, `example.io/widgets`.
     pub(super) unread: &'a BTreeSet<Box<[u8]>>,
 }
@@ -53,9 +55,20 @@ pub(crate) struct Orphan {
     pub(crate) owners: Box<[u64]>,
 }
 
+/// What became of those that waited.
+#[derive(Debug, Default)]
+pub(super) struct Released {
+    /// What is written, in order.
+    pub(super) wanted: Vec<Wanted>,
+    /// What will have no owner on the standby, and is not written.
+    pub(super) orphans: Vec<Orphan>,
+    /// Some wait for an owner that may be newer than what was seen, and are left out.
+    pub(super) left: bool,
+}
+
 /// Puts what waits in order, owners before their dependents, and sets apart what will have no
 /// owner on the standby.
-pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> (Vec<Wanted>, Vec<Orphan>) {
+pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> Released {
     let owners: Vec<Box<[u64]>> =
         later.iter().map(|later| later.owners.iter().map(|owner| owner.uid).collect()).collect();
     let nodes: Vec<Node<'_>> = later
@@ -67,7 +80,7 @@ pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> (Vec<Wanted>, Vec
     let mut waiting: Vec<Option<Later>> = later.into_iter().map(Some).collect();
     // What waits and will be written, and when.
     let mut turns: BTreeMap<u64, Rank> = BTreeMap::new();
-    let (mut ranked, mut orphans) = (Vec::new(), Vec::new());
+    let (mut ranked, mut orphans, mut left) = (Vec::new(), Vec::new(), false);
     for group in groups {
         let mut members: Vec<Later> =
             group.iter().filter_map(|at| waiting.get_mut(*at)?.take()).collect();
@@ -84,6 +97,11 @@ pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> (Vec<Wanted>, Vec
                 kept
             });
         }
+        if !known.pinned {
+            let all = members.len();
+            members.retain(|member| known.has_seen_owners(member, &turns));
+            left |= members.len() < all;
+        }
         let rank = members.iter().map(|member| known.rank(member, &turns)).max();
         let Some(rank) = rank else { continue };
         turns.extend(members.iter().filter_map(|member| Some((member.uid?, rank))));
@@ -93,7 +111,7 @@ pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> (Vec<Wanted>, Vec
     let wanted = ranked.into_iter().flat_map(|(_, members)| {
         members.into_iter().enumerate().map(|(at, member)| Wanted { tied: at > 0, ..member.wanted })
     });
-    (wanted.collect(), orphans)
+    Released { wanted: wanted.collect(), orphans, left }
 }
 
 fn orphan(member: &Later) -> Orphan {
@@ -112,6 +130,11 @@ impl Known<'_> {
                     || turns.contains_key(&owner.uid)
                     || self.may_be_unread(&owner.kind)
             })
+    }
+
+    fn has_seen_owners(&self, member: &Later, turns: &BTreeMap<u64, Rank>) -> bool {
+        let seen = |uid| self.settled.contains(uid) || turns.contains_key(uid);
+        member.owners.iter().all(|owner| seen(&owner.uid))
     }
 
     /// An object goes no earlier than its owners.
@@ -168,7 +191,8 @@ mod tests {
     fn released(all: bool, unread: &[&str], later: Vec<Later>) -> (Vec<String>, Vec<String>) {
         let settled = BTreeSet::from([1]);
         let unread = unread.iter().map(|resource| resource.as_bytes().into()).collect();
-        let (wanted, orphans) = release(later, &Known { settled: &settled, all, unread: &unread });
+        let Released { wanted, orphans, .. } =
+            release(later, &Known { settled: &settled, all, pinned: true, unread: &unread });
         let tie = |wanted: &Wanted| if wanted.tied { "+" } else { "" };
         (
             wanted.iter().map(|wanted| format!("{}{}", tie(wanted), wanted.standby_key)).collect(),

@@ -24,7 +24,7 @@ use keyspace_filter::{Scope, Turn};
 pub(crate) use self::deletions::Deletions;
 pub(crate) use self::kin::{Kin, Kinds};
 pub(crate) use self::later::Orphan;
-use self::later::{Known, Later, Rank, release};
+use self::later::{Known, Later, Rank, Released, release};
 pub(crate) use self::outbox::Outbox;
 use crate::settings::{TxnLimits, WriteOrder};
 
@@ -144,7 +144,17 @@ impl Queue {
 
     /// Tells whether everything that was handed in is in the outbox or was taken from it.
     pub(crate) fn is_spent(&self) -> bool {
-        self.to_fetch.is_empty() && self.fetching.is_empty() && self.later.is_empty()
+        !self.fetches() && !self.waits()
+    }
+
+    /// Tells whether values have to be fetched.
+    pub(crate) fn fetches(&self) -> bool {
+        !self.to_fetch.is_empty() || !self.fetching.is_empty()
+    }
+
+    /// Tells whether objects wait for their turn.
+    pub(crate) fn waits(&self) -> bool {
+        !self.later.is_empty()
     }
 
     /// Tells whether objects wait for their turn, or have been given it and are not yet sent.
@@ -249,17 +259,24 @@ impl Queue {
     }
 
     /// Gives those that wait their turn, if nothing else is to come before them; returns those that
-    /// will have no owner on the standby and are not written.
-    pub(crate) fn release(&mut self) -> Vec<Orphan> {
+    /// will have no owner on the standby and are not written, and whether others were left out:
+    /// unless everything was compared at one revision (`pinned`), an owner that was not seen may be
+    /// newer than what was.
+    pub(crate) fn release(&mut self, pinned: bool) -> (Vec<Orphan>, bool) {
         if self.later.is_empty() || !self.to_fetch.is_empty() || !self.fetching.is_empty() {
-            return Vec::new();
+            return (Vec::new(), false);
         }
         let later = std::mem::take(&mut self.later);
-        let known = Known { settled: &self.settled, all: self.sees_all, unread: &self.unread };
-        let (wanted, orphans) = release(later, &known);
+        let known = Known {
+            settled: &self.settled,
+            all: self.sees_all && pinned,
+            pinned,
+            unread: &self.unread,
+        };
+        let Released { wanted, orphans, left } = release(later, &known);
         self.released += wanted.len() as u64;
         self.to_fetch = wanted.into();
-        orphans
+        (orphans, left)
     }
 
     /// Forgets the first `count` of those that were given their turn: they were written before.
@@ -283,6 +300,7 @@ impl Queue {
                 break;
             };
             self.kept_bytes = self.kept_bytes.saturating_sub(value.len());
+            kin::uid(&value).into_iter().for_each(|uid| self.note(uid));
             self.send(standby_key, value, expect, tied);
         }
         if self.outbox.is_full(limits) || self.outbox.bytes() >= limits.bytes * 2 {
@@ -307,11 +325,13 @@ impl Queue {
     }
 
     /// Takes in the values that were fetched, those that `take` agrees to. A key that is gone is
-    /// dropped. `false` if there was no room for all of them.
+    /// dropped, and so is, unless they were read at the revision that was compared (`pinned`), one
+    /// with an owner that may be newer than that. `false` if some were left out.
     pub(crate) fn fetched(
         &mut self,
         scope: &Scope,
         entries: Vec<Option<Entry<PrimaryRevision>>>,
+        pinned: bool,
         mut take: impl FnMut(&Wanted, &Entry<PrimaryRevision>) -> bool,
     ) -> bool {
         let wanted = std::mem::take(&mut self.fetching);
@@ -325,6 +345,14 @@ impl Queue {
                 continue;
             }
             let Wanted { primary_key, standby_key, expect, judged, tied, .. } = wanted;
+            if self.by_owners && (judged || !pinned) {
+                let kin = Kin::read(&entry.value, &mut self.kinds);
+                if !pinned && kin.owners.iter().any(|owner| !self.settled.contains(&owner.uid)) {
+                    room = false;
+                    continue;
+                }
+                kin.uid.into_iter().for_each(|uid| self.note(uid));
+            }
             if judged {
                 self.send(standby_key, entry.value, expect, tied);
                 continue;

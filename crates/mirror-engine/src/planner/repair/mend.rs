@@ -118,8 +118,8 @@ impl Mend {
     fn release(&mut self) {
         let done = self.position.waited;
         // The owners of which this queue has not heard are there, or nobody can say.
-        let orphans = self.queue.release();
-        debug_assert!(orphans.is_empty(), "{orphans:?}");
+        let (orphans, left) = self.queue.release(true);
+        debug_assert!(orphans.is_empty() && !left, "{orphans:?}");
         self.queue.skip_released(done);
         let deletions = self.deletions.take(DELETIONS_MAX);
         self.waiting = Some(self.queue.released() + deletions.len() as u64);
@@ -215,7 +215,7 @@ impl Planner {
         match answer {
             Ok(entries) => {
                 // Everything was found at the revision that is fetched at: nothing is missing.
-                mend.queue.fetched(&scope, entries, |_, _| true);
+                mend.queue.fetched(&scope, entries, true, |_, _| true);
             }
             Err(failure) if failure.class == FailureClass::Resync => {
                 mend.queue.fetch_failed();

@@ -1,0 +1,126 @@
+//! Gates that several plans have, each told once.
+
+use crate::plan::check::Side;
+use crate::plan::gate::Gate;
+use crate::plan::probe::Probe;
+use crate::topology::Topology;
+
+use super::{REVISION_MARGIN, addresses, attested};
+
+/// A check that is older says too little about the minutes before a change of roles.
+const CHECK_SECONDS_MAX: u64 = 900;
+/// A standby above this has no room for what a change of roles makes it write.
+const QUOTA_PERCENT_MAX: u8 = 80;
+
+pub(super) fn standby_healthy() -> Gate {
+    Gate::new("standby-healthy", "The standby's etcd has to carry the platform by itself.")
+        .evidence(
+            "all members answer, no alarm, at most 80 % of the quota used",
+            Probe::EtcdHealthy { side: Side::Standby, quota_percent_max: QUOTA_PERCENT_MAX },
+        )
+}
+
+pub(super) fn checked_lately() -> Gate {
+    Gate::new(
+        "checked-lately",
+        "Whoever takes over with objects missing makes controllers clean up after owners that they \
+         can't find: a machine object that is collected so takes its machine with it.",
+    )
+    .evidence(
+        "the last conclusive check said in-sync, at most 15 minutes ago",
+        Probe::CheckedWithin { seconds: CHECK_SECONDS_MAX },
+    )
+}
+
+pub(super) fn lag(topology: &Topology) -> Gate {
+    let seconds = topology.objectives.rpo_seconds;
+    Gate::new("lag", "A mirror that lags makes the platform stand still while it catches up.")
+        .evidence(format!("the standby lacks at most {seconds} s"), Probe::LagAtMost { seconds })
+}
+
+pub(super) fn mirror_sound() -> Vec<Gate> {
+    vec![
+        Gate::new("no-guard", "A guard that holds the mirror up has found what a person must see.")
+            .evidence("no guard holds the mirror up", Probe::NoGuard),
+        Gate::new("history", "A primary with another history is another primary.")
+            .evidence("the primary has the history of the checkpoint", Probe::HistoryProven),
+        Gate::new(
+            "one-leader",
+            "Two mirrors that both believe to lead are a mistake to be found first.",
+        )
+        .evidence("one instance leads, under the stored epoch", Probe::OneLeader),
+    ]
+}
+
+pub(super) fn headroom() -> Gate {
+    Gate::new(
+        "headroom",
+        "What the primary compacts before it is mirrored has to be compared anew.",
+    )
+    .evidence("compaction is further away than draining takes", Probe::Headroom)
+}
+
+pub(super) fn values_readable() -> Gate {
+    Gate::new(
+        "values-readable",
+        "One secret that the standby's API can't decrypt makes it fail to list any.",
+    )
+    .evidence("the standby's API reads a mirrored secret of every key", Probe::ValuesReadable)
+}
+
+pub(super) fn encryption_same(topology: &Topology) -> Gate {
+    let path = &topology.platform.encryption_config;
+    let mut nodes = addresses(&topology.primary);
+    nodes.extend(addresses(&topology.standby));
+    Gate::new(
+        "encryption-same",
+        "Secrets are copied as they are stored. A standby without the primary's keys can't read \
+         them, and its API stops to list any.",
+    )
+    .evidence(
+        format!("{path} is the same on every control-plane node of both clusters"),
+        Probe::SameFile { path: path.clone(), nodes, secret: true },
+    )
+}
+
+pub(super) fn floor() -> Gate {
+    Gate::new(
+        "revision-floor",
+        "A client that watched the primary and asks the standby for what came after gets no error \
+         and no events, unless every revision of the primary is older than all the standby knows.",
+    )
+    .evidence(
+        "the standby's revision is far above the primary's",
+        Probe::RevisionFloor { margin: REVISION_MARGIN },
+    )
+}
+
+pub(super) fn backups() -> Gate {
+    Gate::new(
+        "local-backups",
+        "What lies in the namespaces that stay local is not mirrored. Whoever made objects there \
+         has to have a backup of them.",
+    )
+    .evidence(
+        "backups of what users made in local namespaces are at hand, or there is none to keep",
+        attested("I know how old the backups of the local namespaces are, and that is enough."),
+    )
+}
+
+pub(super) fn dns_known(topology: &Topology) -> Gate {
+    let domain = &topology.platform.domain;
+    Gate::new("dns-known", "How long the old address is remembered decides how long users wait.")
+        .evidence(
+            format!("somebody who may change {domain} is present, and its TTL is known"),
+            attested(format!("I can change {domain}, and its TTL is short enough.")),
+        )
+}
+
+pub(super) fn owners_live() -> Gate {
+    Gate::new(
+        "owners-live",
+        "The standby's collector, once restarted, judges every object anew and deletes the ones \
+         whose owners are gone.",
+    )
+    .evidence("every object on the standby that has owners has one that lives", Probe::OwnersLive)
+}

@@ -1,0 +1,154 @@
+//! A topology file is read whole, or every mistake in it is told.
+
+use dr_plan::topology::{Answers, ClusterAnswers, Topology};
+
+fn cluster(name: &str, network: u8) -> ClusterAnswers {
+    ClusterAnswers {
+        name: name.to_owned(),
+        vip: format!("10.{network}.0.100"),
+        nodes: (1..=3).map(|n| (format!("{name}-m{n}"), format!("10.{network}.0.{n}"))).collect(),
+        kubeconfig: format!("{name}/kubeconfig"),
+    }
+}
+
+pub(crate) fn answers() -> Answers {
+    Answers {
+        domain: "platform.example.org".to_owned(),
+        certificate: "platform.crt".to_owned(),
+        primary: cluster("east", 0),
+        standby: cluster("west", 1),
+        components: ["elasticsearch", "victoriametrics", "cluster-transformer", "devops-eventing"]
+            .map(str::to_owned)
+            .to_vec(),
+    }
+}
+
+/// A pair in which everything that a plan may speak of is there.
+pub(crate) fn pair() -> Topology {
+    let shop = "workload_clusters:\n  - {name: shop, kubernetes: {kubeconfig: shop/kubeconfig}}\n";
+    let text = Topology::commented(&answers()).replace("workload_clusters: []\n", shop);
+    Topology::parse(&text).unwrap()
+}
+
+fn complaints(text: &str) -> Vec<String> {
+    Topology::parse(text).unwrap_err().to_string().lines().map(str::to_owned).collect()
+}
+
+/// The file of the pair, with something changed, and what is told about it.
+fn changed(from: &str, to: &str) -> Vec<String> {
+    let text = Topology::commented(&answers());
+    assert!(text.contains(from), "{from}");
+    complaints(&text.replacen(from, to, 1))
+}
+
+#[test]
+fn a_commented_file_with_all_answers_is_a_topology() {
+    let topology = pair();
+    assert_eq!(topology.primary.nodes[2].address, "10.0.0.3");
+    assert_eq!(topology.standby.etcd.endpoints[0], "https://10.1.0.1:2379");
+    assert_eq!(topology.components.len(), 4);
+    assert!(topology.workload_clusters[0].sends_monitoring);
+    assert_eq!(topology.swapped().swapped(), topology);
+    assert_ne!(topology.swapped().digest(), topology.digest());
+}
+
+#[test]
+fn every_placeholder_that_is_left_is_told() {
+    let text = Topology::commented(&Answers::default());
+    let told = complaints(&text);
+    let placeholders = text.lines().filter(|line| line.contains('<')).count();
+    let still = told.iter().filter(|line| line.contains("is still the placeholder")).count();
+    // One line holds a node's name and address.
+    assert_eq!(still, placeholders + 2, "{told:#?}");
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_each_on_a_line_with_field_and_mend() {
+    let text = Topology::commented(&answers())
+        .replace("domain: platform.example.org", "domain: 10.0.0.7")
+        .replace("10.1.0.100", "10.0.0.100")
+        .replace("10.1.0.3", "10.0.0.3")
+        .replace("  https_port: 443\n", "  https_prot: 443\n")
+        .replace("    password_set: true\n", "")
+        .replace("name: west\n", "")
+        .replace("elasticsearch", "elasticserch");
+    let told = complaints(&text);
+    for expected in [
+        "platform.https_prot: is no field here; did you mean `https_port`?",
+        "standby.name: is missing; give it a name, such as `east`",
+        "components: `elasticserch` is no component that a plan knows; did you mean `elasticsearch`?",
+        "platform.domain: is an IP address; \
+         use a domain: only a name can be pointed at the other cluster",
+        "primary.registry.password_set: a built-in registry needs it; \
+         install with user and password, then say so here",
+        "standby.vip: is the primary's virtual IP too; give each cluster a virtual IP of its own",
+        "standby.nodes[2].address: is not unique; primary.nodes[2] has it too: correct one of them",
+        "standby.etcd.endpoints[2]: is an endpoint of the primary too; \
+         a mirror needs two different clusters",
+    ] {
+        assert!(told.iter().any(|line| line == expected), "{expected}\n{told:#?}");
+    }
+}
+
+#[test]
+fn one_mistake_is_told_once() {
+    for (from, to, told) in [
+        ("vip: \"10.1.0.100\"", "vip: \"10.1.0.1\"", "standby.nodes[0].address: is the cluster's"),
+        ("other_addresses: [\"10.0.0.100\"]", "other_addresses: []", "primary.other_addresses: "),
+        ("domain: platform", "domain: https://platform", "platform.domain: is no domain"),
+        ("https_port: 443", "https_port: 8443", "platform.https_port: is not the port"),
+        ("https_port: 443", "https_port: 70000", "platform.https_port: 70000 is no port"),
+        ("    cacert: primary/etcd/ca.crt\n", "", "primary.etcd.cacert: is missing"),
+        ("    key: standby/etcd/client.key\n", "", "standby.etcd.key: is missing"),
+        ("https://10.0.0.1:2379", "10.0.0.1:2379", "primary.etcd.endpoints[0]: is no URL"),
+        ("kind: built-in", "kind: internal", "primary.registry.kind: `internal` is no kind"),
+        ("kubeconfig: west", "kubeconfig: east", "standby.kubernetes: reaches the primary's API"),
+        ("monitor: \"\"", "monitor: etcd-sync-monitor", "mirror.monitor: is no URL"),
+        ("monitor: \"\"", "monitor: [a]", "mirror.monitor: is no text"),
+        ("rpo_seconds: 30", "rpo_seconds: 0", "objectives.rpo_seconds: nothing happens"),
+        ("rpo_seconds: 30", "rpo_seconds: soon", "objectives.rpo_seconds: is no whole number"),
+        ("name: west-m2", "name: east-m2", "standby.nodes[1].name: is not unique"),
+        ("ssh_user: root", "ssh_user: $(id)", "primary.ssh_user: has a quote, `$`"),
+    ] {
+        let lines = changed(from, to);
+        let of_field: Vec<_> = lines.iter().filter(|line| line.starts_with(told)).collect();
+        assert_eq!(of_field.len(), 1, "{told}\n{lines:#?}");
+    }
+}
+
+#[test]
+fn a_group_that_is_missing_is_one_mistake() {
+    let text = Topology::commented(&answers());
+    let start = text.find("\nstandby:").unwrap();
+    let end = text.find("\n# The mirror").unwrap();
+    let told = complaints(&format!("{}{}", &text[..start], &text[end..]));
+    let missing: Vec<_> = told.iter().filter(|line| line.contains("is missing")).collect();
+    assert_eq!(missing, ["standby: is missing; describe the cluster that is to take over"]);
+}
+
+#[test]
+fn what_is_no_topology_is_refused_without_a_panic() {
+    for text in ["", "[", "3", "- a", "a: b: c", "\u{0}", "primary: 3", "primary: [3]", "&a [*a]"] {
+        assert!(!complaints(text).is_empty(), "{text}");
+    }
+}
+
+#[cfg(feature = "schema")]
+#[test]
+fn the_schema_names_the_fields_that_are_read() {
+    // Every field that the schema knows is accepted under its name, and nothing else is.
+    fn walk(schema: &serde_json::Value, names: &mut Vec<String>) {
+        if let Some(properties) = schema.get("properties").and_then(|found| found.as_object()) {
+            names.extend(properties.keys().cloned());
+        }
+        for child in schema.as_object().into_iter().flat_map(|map| map.values()) {
+            walk(child, names);
+        }
+    }
+    let mut names = Vec::new();
+    walk(&Topology::schema(), &mut names);
+    let text = Topology::commented(&answers());
+    for name in names {
+        assert!(text.contains(&format!("{name}:")), "{name} is not in the commented file");
+    }
+}
