@@ -1,12 +1,12 @@
 //! What is being deleted is not called back to life; what comes after it is.
 
-use end_to_end::{Etcd, assert_equal_in_scope, dump, eventually, everything};
+use end_to_end::{Etcd, assert_equal_in_scope, dump, everything};
 use etcd_client::Client;
 
 use crate::object::{Object, object};
 use crate::support::{
-    PATIENCE, arrives, assert_in_sync, caught_up, check, delete, delete_all, expected, healed,
-    mirror, named, pair, put, settled, value,
+    arrives, assert_in_sync, caught_up, check, delete, delete_all, expected, healed, mirror, named,
+    pair, put, settled, value,
 };
 
 const NAMESPACE: &str = "/registry/namespaces/shop";
@@ -71,22 +71,10 @@ async fn nothing_in_a_namespace_that_ends_is_called_back_to_life() {
     mirror.assert_no_errors(&[]);
 }
 
-/// A stand-in for the standby's namespace controller: told of a namespace that ends, it deletes the
-/// content of whatever bears that name by then. A late one looks only when new content is there.
-async fn namespace_controller(standby: &Client, late: bool) {
-    eventually("the namespace ends", PATIENCE, async || {
-        let namespace = value(standby, NAMESPACE).await?;
-        String::from_utf8(namespace).unwrap().contains("deletionTimestamp").then_some(())
-    })
-    .await;
-    if late {
-        arrives(standby, &format!("{CONTENT}00"), thing(0, "second").as_bytes()).await;
-    }
+/// What the standby's namespace controller does once it was told of a namespace that ends: it deletes
+/// the content of whatever bears that name by then.
+async fn empty_by_name(standby: &Client) {
     delete_all(standby, CONTENT).await;
-    if !late {
-        // It takes the namespace's last finalizer, and the namespace goes.
-        delete(standby, NAMESPACE).await;
-    }
 }
 
 fn thing(number: u32, life: &str) -> String {
@@ -107,7 +95,8 @@ async fn make_anew(primary: &Client) {
     fill(primary, "second").await;
 }
 
-/// A namespace is deleted on the primary and made anew, while the standby's controller is at it.
+/// A namespace is deleted on the primary and made anew, and the standby's controller is at it: before
+/// the next life begins, or too late.
 async fn deleted_and_made_anew(primary: &Etcd, standby: &Etcd, late: bool) {
     let (from, to) = (primary.client().await, standby.client().await);
     put(&from, NAMESPACE, namespace().uid("first").stored()).await;
@@ -115,16 +104,16 @@ async fn deleted_and_made_anew(primary: &Etcd, standby: &Etcd, late: bool) {
     let mut mirror = mirror(primary, standby).start();
     settled(&mut mirror, primary).await;
     let ending = namespace().uid("first").ending().stored();
+    put(&from, NAMESPACE, ending.clone()).await;
+    arrives(&to, NAMESPACE, ending.as_bytes()).await;
     if late {
-        let next_life = async {
-            put(&from, NAMESPACE, ending.clone()).await;
-            // It has to see the namespace end before the next life begins.
-            arrives(&to, NAMESPACE, ending.as_bytes()).await;
-            make_anew(&from).await;
-        };
-        tokio::join!(namespace_controller(&to, late), next_life);
+        make_anew(&from).await;
+        arrives(&to, &format!("{CONTENT}19"), thing(19, "second").as_bytes()).await;
+        empty_by_name(&to).await;
     } else {
-        tokio::join!(namespace_controller(&to, late), put(&from, NAMESPACE, ending.clone()));
+        empty_by_name(&to).await;
+        // It takes the namespace's last finalizer, and the namespace goes.
+        delete(&to, NAMESPACE).await;
         make_anew(&from).await;
     }
     caught_up(&mut mirror, primary).await;

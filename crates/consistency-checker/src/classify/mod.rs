@@ -33,7 +33,8 @@ pub enum Class {
     /// A controller of the standby has rewritten its own part of the object, as it does in every
     /// live cluster.
     Rewritten,
-    /// The mirror keeps the object off the standby, and has said why.
+    /// The mirror keeps the primary's object off the standby, and has said why. What is there under
+    /// the key is the standby's own.
     HeldBack,
     /// The object is being deleted, on one side only or faster on one.
     Terminating,
@@ -208,6 +209,9 @@ where
         let (Some(primary), Some(standby)) = (&finding.primary, &finding.standby) else {
             return plain(Class::Unattributed);
         };
+        if let Some(why) = self.evidence.held_back(&finding.key).await {
+            return (Class::HeldBack, why);
+        }
         match self.evidence.writer(standby.modified).await {
             Writer::Other
                 if primary.facts.envelope.is_some() && standby.facts.envelope.is_some() =>

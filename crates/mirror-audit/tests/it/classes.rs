@@ -452,5 +452,8 @@ async fn what_the_mirror_has_said_that_it_keeps_off_is_held_back() {
         let outcome = world.check(&pins, true).await;
         assert_eq!(named(&outcome.findings), all_of(Class::HeldBack));
         assert!(outcome.findings[0].note.contains(word), "{}", outcome.findings[0].note);
+        // So is what the standby has there of its own.
+        world.others_put(KEY, "2");
+        assert_eq!(world.classes().await, all_of(Class::HeldBack));
     }
 }

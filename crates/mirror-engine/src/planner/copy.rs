@@ -254,13 +254,24 @@ impl Planner {
                 }
                 Step::Both(primary, standby) => {
                     round.standby_keys += 1;
-                    // What the primary has is not others', whoever made it here.
-                    self.ledger.adopt(&self.own, &standby.key);
                     round.saw(&self.scope, &primary);
                     let differs = match round.since {
                         Some(since) => primary.modified > since,
                         None => primary.value != standby.value,
                     };
+                    let kept_off = differs
+                        && round.since.is_none()
+                        && self.withheld.judge_value(&self.own, &self.scope, &primary);
+                    if kept_off {
+                        // It is the standby's own, whatever the primary calls so.
+                        self.ledger.enter(&self.own, &standby.key);
+                        continue;
+                    }
+                    // What the primary has is not others', whoever made it here, unless it is held
+                    // back and not looked at this time.
+                    if !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key);
+                    }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
                         round.differs(&self.scope, primary, expect);
@@ -324,13 +335,17 @@ impl Planner {
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
         let (witnesses, withheld) = (&mut round.witnesses, &mut self.withheld);
-        let (scope, own) = (&self.scope, &self.own);
+        let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
             let is_new = !wanted.is_there();
-            !withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new)
+            let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
+            if kept_off && !is_new {
+                ledger.enter(own, &wanted.standby_key);
+            }
+            !kept_off
         });
         round.again |= !room;
     }

@@ -17,7 +17,8 @@ use crate::held_back::HeldBack;
 use crate::own_keys::OwnKeys;
 use crate::record::RecordError;
 
-/// Objects that are held back; beyond, they are written, and collected by the standby.
+/// Objects that are held back and told of; beyond, those without owners are written, and collected
+/// by the standby.
 const WITHHELD_MAX: usize = 65_536;
 
 /// Records that one transaction writes along with its data.
@@ -107,8 +108,12 @@ impl Withheld {
         scope: &Scope,
         entry: &Entry<PrimaryRevision>,
     ) -> bool {
-        is_claimed_locally(scope, &entry.key, &entry.value)
-            && self.hold(own, entry.key.clone(), HeldBack::Claim)
+        let local = is_claimed_locally(scope, &entry.key, &entry.value);
+        if local {
+            // Also where there is no room to tell of it: it must not be written.
+            self.hold(own, entry.key.clone(), HeldBack::Claim);
+        }
+        local
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself or what is
@@ -123,7 +128,8 @@ impl Withheld {
         is_new: bool,
     ) -> bool {
         if is_claimed_locally(scope, key, value) {
-            return self.hold(own, key.clone(), HeldBack::Claim);
+            self.hold(own, key.clone(), HeldBack::Claim);
+            return true;
         }
         let held = self.holds(key);
         if self.missing.is_empty() || !(held || is_new) {
