@@ -7,8 +7,8 @@ use end_to_end::{Etcd, Mirror, dump};
 use serde_json::Value;
 
 use crate::support::{
-    assert_in_sync, caught_up, check, delete, expected, healed, mirror, named, pair, put, repair,
-    settled, value,
+    assert_in_sync, caught_up, check, delete, expected, head, healed, mirror, named, pair, put,
+    repair, settled, value,
 };
 
 const VOLUMES: &str = "/registry/persistentvolumes/";
@@ -133,7 +133,7 @@ async fn a_volume_of_the_standbys_own_is_never_written_nor_deleted() {
     mirror.kill();
     put(&from, WITNESS, "2").await;
     put(&from, WITNESS, "3").await;
-    from.compact(crate::support::head(&from).await, None).await.unwrap();
+    from.compact(head(&from).await, None).await.unwrap();
     mirror.restart();
     settled(&mut mirror, &primary).await;
     untouched("a resync").await;
@@ -146,7 +146,7 @@ async fn a_volume_of_the_standbys_own_is_never_written_nor_deleted() {
     for record in there.iter().filter(|record| record.key != COPIED.as_bytes()) {
         delete(&from, std::str::from_utf8(&record.key).unwrap()).await;
     }
-    from.compact(crate::support::head(&from).await, None).await.unwrap();
+    from.compact(head(&from).await, None).await.unwrap();
     mirror.restart();
     settled(&mut mirror, &primary).await;
     untouched("a deletion that a resync found").await;
