@@ -150,6 +150,7 @@ async fn a_volume_of_the_standbys_own_is_never_written_nor_deleted() {
     mirror.restart();
     settled(&mut mirror, &primary).await;
     untouched("a deletion that a resync found").await;
+    assert_eq!(held_back(&mirror.status().await.unwrap()), [""; 0]);
     mirror.assert_no_errors(&[]);
 }
 

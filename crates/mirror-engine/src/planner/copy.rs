@@ -248,6 +248,9 @@ impl Planner {
                     // Where only keys are read, the value has to come first.
                     let kept_off = round.since.is_none()
                         && self.withheld.judge_value(&self.own, &self.scope, &entry);
+                    if self.withheld.holds(&entry.key) {
+                        round.held.insert(entry.key.clone());
+                    }
                     if !kept_off {
                         round.differs(&self.scope, entry, None);
                     }
@@ -262,6 +265,12 @@ impl Planner {
                     let kept_off = differs
                         && round.since.is_none()
                         && self.withheld.judge_value(&self.own, &self.scope, &primary);
+                    if !differs && round.since.is_none() {
+                        self.withheld.release(&self.own, &standby.key);
+                    }
+                    if self.withheld.holds(&standby.key) {
+                        round.held.insert(standby.key.clone());
+                    }
                     if kept_off {
                         // It is the standby's own, whatever the primary calls so.
                         self.ledger.enter(&self.own, &standby.key);
@@ -295,7 +304,12 @@ impl Planner {
                     }
                 }
                 Step::Need(_) => break,
-                Step::Done => round.compared_all = true,
+                Step::Done => {
+                    round.compared_all = true;
+                    if round.lane == Lane::All && round.resumed_at.is_empty() {
+                        self.withheld.retain(&self.own, &round.held);
+                    }
+                }
             }
         }
     }
@@ -334,7 +348,8 @@ impl Planner {
             }
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
-        let (witnesses, withheld) = (&mut round.witnesses, &mut self.withheld);
+        let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let withheld = &mut self.withheld;
         let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
@@ -344,6 +359,9 @@ impl Planner {
             let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
             if kept_off && !is_new {
                 ledger.enter(own, &wanted.standby_key);
+            }
+            if kept_off {
+                held.insert(wanted.standby_key.clone());
             }
             !kept_off
         });

@@ -79,6 +79,13 @@ impl Withheld {
         }
     }
 
+    /// Every key of the primary's was seen, and these are held back: others are there no more.
+    pub(crate) fn retain(&mut self, own: &OwnKeys, seen: &BTreeSet<Key>) {
+        let unseen = self.keys.keys().filter(|key| !seen.contains(*key));
+        let gone: Vec<Key> = unseen.cloned().collect();
+        gone.iter().for_each(|key| self.release(own, key));
+    }
+
     /// Holds a key back; `false` if too many are already.
     fn hold(&mut self, own: &OwnKeys, key: Key, why: HeldBack) -> bool {
         if self.keys.get(&key) == Some(&why) {
@@ -101,7 +108,7 @@ impl Withheld {
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself; holds it
-    /// back.
+    /// back, or releases what was held back for that.
     pub(crate) fn judge_value(
         &mut self,
         own: &OwnKeys,
@@ -112,6 +119,8 @@ impl Withheld {
         if local {
             // Also where there is no room to tell of it: it must not be written.
             self.hold(own, entry.key.clone(), HeldBack::Claim);
+        } else if self.keys.get(&entry.key) == Some(&HeldBack::Claim) {
+            self.release(own, &entry.key);
         }
         local
     }
