@@ -211,3 +211,53 @@ fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
             .claim()
             .is_some_and(|claim| !scope.admits_namespace(claim.namespace.as_bytes()))
 }
+
+#[cfg(test)]
+mod tests {
+    use etcd_mvcc::Revision as _;
+    use keyspace_filter::{Action, RuleSpec, ScopeSpec};
+
+    use super::*;
+
+    const VOLUME: &str = "/registry/persistentvolumes/pv-1";
+
+    fn scope() -> Scope {
+        let rule = RuleSpec {
+            resource: Some("persistentvolumes".into()),
+            r#unsafe: true,
+            ..RuleSpec::new(Action::Include)
+        };
+        Scope::compile(ScopeSpec { rules: vec![rule], ..ScopeSpec::default() }).unwrap()
+    }
+
+    fn claimed_from(namespace: &str) -> Entry<PrimaryRevision> {
+        let value = format!(
+            r#"{{"apiVersion":"v1","kind":"PersistentVolume","metadata":{{"uid":"u"}},"spec":{{"claimRef":{{"namespace":"{namespace}"}}}}}}"#
+        );
+        let at = PrimaryRevision::new(7);
+        let value = Value::from(&*value);
+        Entry { key: Key::from(VOLUME), value, created: at, modified: at, version: 1, lease: 0 }
+    }
+
+    #[test]
+    fn a_volume_is_held_back_while_its_claim_stays_local() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        assert!(withheld.judge_value(&own, &scope(), &claimed_from("kube-system")));
+        assert!(withheld.holds(&Key::from(VOLUME)));
+        assert!(!withheld.judge_value(&own, &scope(), &claimed_from("kube-system-two")));
+        assert!(!withheld.holds(&Key::from(VOLUME)));
+    }
+
+    #[test]
+    fn what_the_primary_has_no_more_is_held_back_no_more() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        withheld.judge_value(&own, &scope(), &claimed_from("default"));
+        withheld.retain(&own, &BTreeSet::from([Key::from(VOLUME)]));
+        assert_eq!(withheld.len(), 1);
+        withheld.retain(&own, &BTreeSet::new());
+        assert_eq!(withheld.len(), 0);
+        // What was written down is taken back as well: one write of the record, one deletion.
+        let ops = [withheld.take_ops(1 << 20), withheld.take_ops(1 << 20)].concat();
+        assert!(matches!(&*ops, [Op::Put { .. }, Op::Delete { .. }]), "{ops:?}");
+    }
+}
