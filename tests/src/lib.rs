@@ -40,6 +40,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod seed;
+pub mod steps;
 pub mod tls;
 
 pub use collector::{Collected, Collector};

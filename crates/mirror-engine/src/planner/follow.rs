@@ -268,6 +268,7 @@ impl Planner {
             }
         }
         let (own, scope, withheld) = (&self.own, &self.scope, &mut self.withheld);
+        let ledger = &self.ledger;
         let mut came = false;
         batch.changes.retain(|change| match &change.op {
             Op::Put { key, value } => {
@@ -276,8 +277,10 @@ impl Planner {
                 !kept_off
             }
             Op::Delete { key } => {
+                // What the standby has of its own under a name that is held back stays.
+                let theirs = withheld.holds(key) && ledger.holds(key);
                 withheld.release(own, key);
-                true
+                !theirs
             }
         });
         for change in &batch.changes {

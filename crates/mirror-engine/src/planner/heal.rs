@@ -156,14 +156,17 @@ impl Drift {
     }
 
     /// The key was put back.
-    fn healed(&mut self, now: Duration, key: &Key, suspect: &'static str) {
+    fn healed(&mut self, now: Duration, key: &Key, suspect: &'static str, most: u32) {
         self.healed += 1;
         let Some(wound) = self.wounds.get_mut(key) else { return };
         wound.healed += 1;
         wound.suspect = suspect;
-        // Else it was wounded again before the answer came.
-        if wound.state == WoundState::Treated {
-            wound.state = WoundState::Healed(now);
+        let before = std::mem::replace(&mut wound.state, WoundState::Healed(now));
+        if let WoundState::Open(at) = before {
+            // Wounded again before the answer came: only now is it known how often it was healed.
+            let modified = wound.modified;
+            self.due.remove(&(at, key.clone()));
+            self.wounded(now, key.clone(), modified, most);
         }
     }
 
@@ -314,7 +317,7 @@ impl Planner {
         &mut self,
         answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
     ) {
-        let (scope, now) = (self.scope.clone(), self.now);
+        let (scope, now, withheld) = (self.scope.clone(), self.now, &self.withheld);
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(healing) = following.healing.as_deref_mut() else { return };
         match answer {
@@ -329,8 +332,10 @@ impl Planner {
                         return false;
                     }
                     let namespace = scope.namespace_of(wanted.standby_key.as_bytes());
-                    // What ends anyway is not called back to life.
-                    !deleting && !namespace.is_some_and(|name| ending.contains(&*name))
+                    // What ends anyway is not called back to life, nor is what is held back.
+                    !deleting
+                        && !withheld.holds(&wanted.standby_key)
+                        && !namespace.is_some_and(|name| ending.contains(&*name))
                 });
             }
             Err(failure) if failure.class == FailureClass::Resync => {
@@ -345,7 +350,7 @@ impl Planner {
 
     pub(super) fn on_healed(&mut self, committed: &Committed) {
         self.on_follow_applied();
-        let now = self.now;
+        let (now, most) = (self.now, self.settings.heal.limit);
         let Some(healing) = self.healing() else { return };
         let sent = std::mem::take(&mut healing.sent);
         for (key, _) in &sent {
@@ -355,7 +360,7 @@ impl Planner {
             if committed.skipped.binary_search(&at).is_ok() {
                 self.drift.closed(&key);
             } else {
-                self.drift.healed(now, &key, suspect);
+                self.drift.healed(now, &key, suspect, most);
             }
         }
     }
@@ -406,7 +411,7 @@ mod tests {
             assert!(drift.take_due(now + secs(wait - 1)).is_empty());
             now += secs(wait);
             assert_eq!(drift.take_due(now), [(key.clone(), Expect::Absent)]);
-            drift.healed(now, &key, "somebody");
+            drift.healed(now, &key, "somebody", MOST);
             assert_eq!(drift.status().refused, 0);
         }
         drift.wounded(now, key.clone(), None, MOST);
@@ -431,9 +436,25 @@ mod tests {
         drift.wounded(secs(0), key.clone(), None, MOST);
         assert_eq!(drift.take_due(secs(2)).len(), 1);
         drift.wounded(secs(2), key.clone(), Some(StandbyRevision::new(7)), MOST);
-        drift.healed(secs(3), &key, "");
+        drift.healed(secs(3), &key, "", MOST);
         let again = drift.take_due(secs(60));
         assert_eq!(again, [(key, Expect::ModifiedAt(StandbyRevision::new(7)))]);
+    }
+
+    #[test]
+    fn the_limit_holds_although_a_deletion_is_heard_of_before_the_healing_is_answered() {
+        let (mut drift, key) = (Drift::default(), Key::from("/a"));
+        let mut now = secs(0);
+        drift.wounded(now, key.clone(), None, MOST);
+        for healed in 1..=u64::from(MOST) {
+            now += secs(60);
+            assert_eq!(drift.take_due(now).len(), 1);
+            drift.wounded(now, key.clone(), None, MOST);
+            drift.healed(now, &key, "somebody", MOST);
+            assert_eq!(drift.status().refused, u64::from(healed == u64::from(MOST)));
+        }
+        assert!(drift.take_due(now + secs(600)).is_empty());
+        assert_eq!(drift.status().refused_shown[0].suspect, "somebody");
     }
 
     #[test]
@@ -441,7 +462,7 @@ mod tests {
         let (mut drift, key) = (Drift::default(), Key::from("/a"));
         drift.wounded(secs(0), key.clone(), None, MOST);
         drift.take_due(secs(2));
-        drift.healed(secs(2), &key, "");
+        drift.healed(secs(2), &key, "", MOST);
         drift.sweep(secs(500));
         assert_eq!(drift.wounds.len(), 1);
         drift.sweep(secs(700));

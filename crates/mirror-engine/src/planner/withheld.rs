@@ -17,7 +17,8 @@ use crate::held_back::HeldBack;
 use crate::own_keys::OwnKeys;
 use crate::record::RecordError;
 
-/// Objects that are held back; beyond, they are written, and collected by the standby.
+/// Objects that are held back and told of; beyond, those without owners are written, and collected
+/// by the standby.
 const WITHHELD_MAX: usize = 65_536;
 
 /// Records that one transaction writes along with its data.
@@ -79,6 +80,13 @@ impl Withheld {
         }
     }
 
+    /// Every key of the primary's was seen, and these are held back: others are there no more.
+    pub(crate) fn retain(&mut self, own: &OwnKeys, seen: &BTreeSet<Key>) {
+        let unseen = self.keys.keys().filter(|key| !seen.contains(*key));
+        let gone: Vec<Key> = unseen.cloned().collect();
+        gone.iter().for_each(|key| self.release(own, key));
+    }
+
     /// Holds a key back; `false` if too many are already.
     fn hold(&mut self, own: &OwnKeys, key: Key, why: HeldBack) -> bool {
         if self.keys.get(&key) == Some(&why) {
@@ -101,15 +109,21 @@ impl Withheld {
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself; holds it
-    /// back.
+    /// back, or releases what was held back for that.
     pub(crate) fn judge_value(
         &mut self,
         own: &OwnKeys,
         scope: &Scope,
         entry: &Entry<PrimaryRevision>,
     ) -> bool {
-        is_claimed_locally(scope, &entry.key, &entry.value)
-            && self.hold(own, entry.key.clone(), HeldBack::Claim)
+        let local = is_claimed_locally(scope, &entry.key, &entry.value);
+        if local {
+            // Also where there is no room to tell of it: it must not be written.
+            self.hold(own, entry.key.clone(), HeldBack::Claim);
+        } else if self.keys.get(&entry.key) == Some(&HeldBack::Claim) {
+            self.release(own, &entry.key);
+        }
+        local
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself or what is
@@ -124,7 +138,8 @@ impl Withheld {
         is_new: bool,
     ) -> bool {
         if is_claimed_locally(scope, key, value) {
-            return self.hold(own, key.clone(), HeldBack::Claim);
+            self.hold(own, key.clone(), HeldBack::Claim);
+            return true;
         }
         let held = self.holds(key);
         if self.missing.is_empty() || !(held || is_new) {
@@ -200,7 +215,8 @@ fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use keyspace_filter::ScopeSpec;
+    use etcd_mvcc::Revision as _;
+    use keyspace_filter::{Action, RuleSpec, ScopeSpec};
 
     use super::*;
 
@@ -246,5 +262,47 @@ mod tests {
             assert_eq!(kept_off(&below), (false, false));
             assert_eq!(withheld.len(), 0);
         }
+    }
+
+    const VOLUME: &str = "/registry/persistentvolumes/pv-1";
+
+    fn scope() -> Scope {
+        let rule = RuleSpec {
+            resource: Some("persistentvolumes".into()),
+            r#unsafe: true,
+            ..RuleSpec::new(Action::Include)
+        };
+        Scope::compile(ScopeSpec { rules: vec![rule], ..ScopeSpec::default() }).unwrap()
+    }
+
+    fn claimed_from(namespace: &str) -> Entry<PrimaryRevision> {
+        let value = format!(
+            r#"{{"apiVersion":"v1","kind":"PersistentVolume","metadata":{{"uid":"u"}},"spec":{{"claimRef":{{"namespace":"{namespace}"}}}}}}"#
+        );
+        let at = PrimaryRevision::new(7);
+        let value = Value::from(&*value);
+        Entry { key: Key::from(VOLUME), value, created: at, modified: at, version: 1, lease: 0 }
+    }
+
+    #[test]
+    fn a_volume_is_held_back_while_its_claim_stays_local() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        assert!(withheld.judge_value(&own, &scope(), &claimed_from("kube-system")));
+        assert!(withheld.holds(&Key::from(VOLUME)));
+        assert!(!withheld.judge_value(&own, &scope(), &claimed_from("kube-system-two")));
+        assert!(!withheld.holds(&Key::from(VOLUME)));
+    }
+
+    #[test]
+    fn what_the_primary_has_no_more_is_held_back_no_more() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        withheld.judge_value(&own, &scope(), &claimed_from("default"));
+        withheld.retain(&own, &BTreeSet::from([Key::from(VOLUME)]));
+        assert_eq!(withheld.len(), 1);
+        withheld.retain(&own, &BTreeSet::new());
+        assert_eq!(withheld.len(), 0);
+        // What was written down is taken back as well: one write of the record, one deletion.
+        let ops = [withheld.take_ops(1 << 20), withheld.take_ops(1 << 20)].concat();
+        assert!(matches!(&*ops, [Op::Put { .. }, Op::Delete { .. }]), "{ops:?}");
     }
 }
