@@ -1,23 +1,10 @@
-//! Drift: what others delete or change on the standby is put back.
-//!
-//! A wound is a key of the mirror's that somebody else has deleted, or changed, as the standby's
-//! watch tells. When it is due it is written anew as the primary held it at the checkpoint, owners
-//! before their dependents; nothing is taken off the backlog meanwhile, so that the checkpoint stays
-//! a pair. Whoever does it again is answered again, each time later, and after a limit left alone
-//! and told of: something on the standby refuses that key, and a mirror that fights with it for
-//! ever helps nobody.
+//! What others have done to the mirror's keys: when each is put back, and when that is given up.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use etcd_mvcc::{
-    Committed, Entry, Expect, Failure, FailureClass, Key, Op, PrimaryRevision, Revision as _,
-    StandbyRevision, Value,
-};
-use kube_meta::skim;
+use etcd_mvcc::{Expect, Key, StandbyRevision};
 
-use super::order::Queue;
-use super::{Effect, Peer, Phase, Planner, Then};
 use crate::status::{DriftStatus, RefusedKey};
 
 /// Wounds that are kept in mind; beyond, a check tells of them.
@@ -40,7 +27,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// What others have done to the mirror's keys, and what came of it.
 #[derive(Debug, Default)]
-pub(super) struct Drift {
+pub(in crate::planner) struct Drift {
     wounds: BTreeMap<Key, Wound>,
     /// Wounds that wait, by when they are due.
     due: BTreeSet<(Duration, Key)>,
@@ -76,23 +63,10 @@ struct Refusal {
     suspect: &'static str,
 }
 
-/// A healing that is under way.
-#[derive(Debug)]
-pub(super) struct Healing {
-    queue: Queue,
-    revision: PrimaryRevision,
-    /// What was taken up and is not yet put back.
-    keys: BTreeSet<Key>,
-    /// Namespaces that are being deleted on the primary: their content goes by itself.
-    ending: BTreeSet<Vec<u8>>,
-    /// What is on its way, in the order of the transaction's writes, and who is suspected.
-    sent: Vec<(Key, &'static str)>,
-}
-
 impl Drift {
     /// Somebody else has deleted a key, or written it at `modified`. Once it was put back `most`
     /// times, the standby refuses it.
-    pub(super) fn wounded(
+    pub(in crate::planner) fn wounded(
         &mut self,
         now: Duration,
         key: Key,
@@ -123,7 +97,7 @@ impl Drift {
 
     /// The mirror has written or deleted the key in the course of its work: what others did to it
     /// before is over. A key that was just healed is watched further.
-    pub(super) fn overwritten(&mut self, key: &Key) {
+    pub(in crate::planner) fn overwritten(&mut self, key: &Key) {
         if let Some(Wound { state: WoundState::Open(at), .. }) = self.wounds.get(key) {
             self.due.remove(&(*at, key.clone()));
             self.wounds.remove(key);
@@ -131,16 +105,16 @@ impl Drift {
     }
 
     /// The primary has written or deleted the key: whatever was refused is another value now.
-    pub(super) fn superseded(&mut self, key: &Key) {
+    pub(in crate::planner) fn superseded(&mut self, key: &Key) {
         self.refused.remove(key);
     }
 
-    fn is_due(&self, now: Duration) -> bool {
+    pub(super) fn is_due(&self, now: Duration) -> bool {
         self.due.first().is_some_and(|(at, _)| *at <= now)
     }
 
     /// Takes up what is due.
-    fn take_due(&mut self, now: Duration) -> Vec<(Key, Expect)> {
+    pub(super) fn take_due(&mut self, now: Duration) -> Vec<(Key, Expect)> {
         let mut taken = Vec::new();
         while taken.len() < TOGETHER_MAX
             && self.is_due(now)
@@ -156,7 +130,7 @@ impl Drift {
     }
 
     /// The key was put back.
-    fn healed(&mut self, now: Duration, key: &Key, suspect: &'static str, most: u32) {
+    pub(super) fn healed(&mut self, now: Duration, key: &Key, suspect: &'static str, most: u32) {
         self.healed += 1;
         let Some(wound) = self.wounds.get_mut(key) else { return };
         wound.healed += 1;
@@ -171,14 +145,14 @@ impl Drift {
     }
 
     /// Nothing is to be put back: the primary does not have it either, or somebody was faster.
-    fn closed(&mut self, key: &Key) {
+    pub(super) fn closed(&mut self, key: &Key) {
         if self.wounds.get(key).is_some_and(|wound| wound.state == WoundState::Treated) {
             self.wounds.remove(key);
         }
     }
 
     /// What was taken up waits again.
-    fn reopen(&mut self, now: Duration, keys: BTreeSet<Key>) {
+    pub(super) fn reopen(&mut self, now: Duration, keys: BTreeSet<Key>) {
         for key in keys {
             if let Some(wound) = self.wounds.get_mut(&key)
                 && wound.state == WoundState::Treated
@@ -191,7 +165,7 @@ impl Drift {
     }
 
     /// Forgets what has stayed whole.
-    fn sweep(&mut self, now: Duration) {
+    pub(super) fn sweep(&mut self, now: Duration) {
         if now.saturating_sub(self.swept_at) < SWEEP_EVERY {
             return;
         }
@@ -203,7 +177,7 @@ impl Drift {
     }
 
     /// What the status says of it.
-    pub(super) fn status(&self) -> DriftStatus {
+    pub(in crate::planner) fn status(&self) -> DriftStatus {
         let shown = self.refused.iter().take(REFUSED_SHOWN);
         DriftStatus {
             healed: self.healed,
@@ -220,180 +194,10 @@ impl Drift {
     }
 }
 
-impl Healing {
-    /// Asks for the namespaces first, so that what ends with them is known.
-    fn new(planner: &Planner, revision: PrimaryRevision, wounds: Vec<(Key, Expect)>) -> Self {
-        let scope = &planner.scope;
-        let mut queue = Queue::new(planner.settings.order, scope, false).that_leaves_nothing();
-        let home = scope.grammar().namespaces();
-        let namespaces: BTreeSet<_> =
-            wounds.iter().filter_map(|(key, _)| scope.namespace_of(key.as_bytes())).collect();
-        for namespace in namespaces {
-            let key = Key::from([home.as_bytes(), &namespace].concat());
-            // Only looked at.
-            queue.want(key, Key::default(), None);
-        }
-        let mut keys = BTreeSet::new();
-        for (key, expect) in wounds {
-            if let Some(primary_key) = scope.primary_key(&key) {
-                queue.want(primary_key, key.clone(), Some(expect));
-            }
-            keys.insert(key);
-        }
-        Self { queue, revision, keys, ending: BTreeSet::new(), sent: Vec::new() }
-    }
-}
-
-impl Planner {
-    /// Begins to put back what is due; `false` if nothing is. Nothing is on its way to the standby.
-    pub(super) fn begin_healing(&mut self) -> bool {
-        self.drift.sweep(self.now);
-        let Some(checkpoint) = self.checkpoint.as_ref().filter(|checkpoint| checkpoint.is_whole())
-        else {
-            return false;
-        };
-        let revision = checkpoint.revision;
-        if revision.get() <= 0 || !self.drift.is_due(self.now) {
-            return false;
-        }
-        let wounds = self.drift.take_due(self.now);
-        let healing = Healing::new(self, revision, wounds);
-        if let Phase::Following(following) = &mut self.phase {
-            following.healing = Some(Box::new(healing));
-        }
-        self.pump_healing();
-        true
-    }
-
-    fn healing(&mut self) -> Option<&mut Healing> {
-        let Phase::Following(following) = &mut self.phase else { return None };
-        following.healing.as_deref_mut()
-    }
-
-    /// Nothing is on its way to the standby.
-    pub(super) fn pump_healing(&mut self) {
-        let limits = self.settings.txn;
-        let Some(healing) = self.healing() else { return };
-        // Not every object was seen: nobody is an orphan.
-        let (orphans, left) = healing.queue.release(true);
-        debug_assert!(orphans.is_empty() && !left, "{orphans:?}");
-        if let Some(keys) = healing.queue.next_fetch(&limits) {
-            let at = Some(healing.revision);
-            self.effects.push_back(Effect::FetchPrimary { keys, at });
-        }
-        let Some(healing) = self.healing() else { return };
-        let spent = healing.queue.is_spent();
-        let outbox = &healing.queue.outbox;
-        if outbox.is_due(&limits) || (spent && !outbox.is_empty()) {
-            return self.commit_healing();
-        }
-        if spent {
-            self.end_healing();
-        }
-    }
-
-    fn commit_healing(&mut self) {
-        let limits = self.settings.txn;
-        let Some(checkpoint) = self.checkpoint.clone() else { return };
-        let room = self.room(&checkpoint);
-        let Some(healing) = self.healing() else { return };
-        let (writes, bytes) = healing.queue.outbox.take(&limits, room);
-        healing.sent = writes
-            .iter()
-            .map(|write| match &write.op {
-                Op::Put { key, value } => (key.clone(), suspect(key, value)),
-                Op::Delete { key } => (key.clone(), ""),
-            })
-            .collect();
-        if bytes > room {
-            self.commit_lean(Then::Healed, writes);
-        } else {
-            self.commit(Then::Healed, writes, Some(checkpoint));
-        }
-    }
-
-    /// Values that a healing asked for have come.
-    pub(super) fn on_heals_fetched(
-        &mut self,
-        answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
-    ) {
-        let (scope, now, withheld) = (self.scope.clone(), self.now, &self.withheld);
-        let Phase::Following(following) = &mut self.phase else { return };
-        let Some(healing) = following.healing.as_deref_mut() else { return };
-        match answer {
-            Ok(entries) => {
-                let ending = &mut healing.ending;
-                healing.queue.fetched(&scope, entries, true, |wanted, entry| {
-                    let deleting = skim(entry.value.expose()).is_deleting();
-                    if wanted.standby_key.is_empty() {
-                        if deleting && let Some(name) = last_segment(&entry.key) {
-                            ending.insert(name.to_vec());
-                        }
-                        return false;
-                    }
-                    let namespace = scope.namespace_of(wanted.standby_key.as_bytes());
-                    // What ends anyway is not called back to life, nor is what is held back.
-                    !deleting
-                        && !withheld.holds(&wanted.standby_key)
-                        && !namespace.is_some_and(|name| ending.contains(&*name))
-                });
-            }
-            Err(failure) if failure.class == FailureClass::Resync => {
-                // The checkpoint moves on; then it is tried again.
-                let keys = std::mem::take(&mut healing.keys);
-                following.healing = None;
-                self.drift.reopen(now, keys);
-            }
-            Err(failure) => self.on_failure(Peer::Primary, &failure),
-        }
-    }
-
-    pub(super) fn on_healed(&mut self, committed: &Committed) {
-        self.on_follow_applied();
-        let (now, most) = (self.now, self.settings.heal.limit);
-        let Some(healing) = self.healing() else { return };
-        let sent = std::mem::take(&mut healing.sent);
-        for (key, _) in &sent {
-            healing.keys.remove(key);
-        }
-        for (at, (key, suspect)) in sent.into_iter().enumerate() {
-            if committed.skipped.binary_search(&at).is_ok() {
-                self.drift.closed(&key);
-            } else {
-                self.drift.healed(now, &key, suspect, most);
-            }
-        }
-    }
-
-    fn end_healing(&mut self) {
-        let Phase::Following(following) = &mut self.phase else { return };
-        let Some(healing) = following.healing.take() else { return };
-        for key in &healing.keys {
-            self.drift.closed(key);
-        }
-    }
-}
-
-fn last_segment(key: &Key) -> Option<&[u8]> {
-    key.as_bytes().rsplit(|byte| *byte == b'/').next()
-}
-
-/// Who on a live standby is known to delete or change such an object.
-fn suspect(key: &Key, value: &Value) -> &'static str {
-    let meta = skim(value.expose());
-    if meta.owners().next().is_some() {
-        "the garbage collector: none of its owners is on the standby under the uid that it names, or \
-         kube-controller-manager remembers one as absent until it is restarted"
-    } else if key.as_bytes().windows(9).any(|part| part == b"/secrets/") {
-        "the token controller, if its service account is not on the standby under the uid that it \
-         names; else a controller or a person on the standby"
-    } else {
-        "a controller, an operator or a person on the standby"
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use etcd_mvcc::Revision as _;
+
     use super::*;
 
     const MOST: u32 = 3;
