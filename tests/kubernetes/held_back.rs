@@ -3,16 +3,10 @@
 use std::io::Write as _;
 use std::time::Duration;
 
-use end_to_end::{Mirror, MirrorBuilder, dump, eventually};
+use end_to_end::{Mirror, dump, eventually};
 
 use crate::objects::{CONFIG_MAP, JOB, Object, PART, SECRET};
 use crate::world::{World, held_back};
-
-/// A mirror with a check that reads so slowly that it never ends: what is held back it would call
-/// missed, and the mirror's fault where the mirror was restarted in between.
-fn unchecked(world: &World) -> MirrorBuilder {
-    world.mirror().flag("--check-rate").flag("1")
-}
 
 /// The keys that the mirror says it holds back, once there are so many.
 async fn held(world: &World, mirror: &mut Mirror, count: usize) -> Vec<String> {
@@ -39,7 +33,7 @@ async fn orphans_are_held_back_until_their_owner_comes() {
     let other = Object::new(CONFIG_MAP, "team", "other");
     world.put(&[orphan.clone(), below.clone(), other.clone()]).await;
     let begin = world.standby_head().await;
-    let mut mirror = unchecked(&world).start();
+    let mut mirror = world.mirror().start();
     mirror.wait_for_state("following").await;
     let both = [orphan.key(), below.key()];
     assert_eq!(held(&world, &mut mirror, 2).await, both);
@@ -79,7 +73,7 @@ async fn what_an_orphan_owns_is_one_too_whatever_becomes_of_it() {
     let orphan = Object::new(CONFIG_MAP, "team", "orphan").owned_by(&owner);
     let below = Object::new(SECRET, "team", "below").owned_by(&orphan);
     world.put(&[orphan.clone(), below.clone()]).await;
-    let mut mirror = unchecked(&world).start();
+    let mut mirror = world.mirror().start();
     mirror.wait_for_state("following").await;
     assert_eq!(held(&world, &mut mirror, 2).await, [orphan.key(), below.key()]);
     // It is written anew, and is there no more than before.
