@@ -1,6 +1,6 @@
 //! The start, and every start over: read what is stored, prove the history, claim the epoch.
 
-use std::time::Duration;
+mod judge;
 
 use etcd_mvcc::{
     ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, PrimaryRevision, Revision,
@@ -11,18 +11,13 @@ use keyspace_filter::OWN_PREFIX;
 use super::copy::Copying;
 use super::ledger::Ledger;
 use super::withheld::Withheld;
-use super::witness::{Proof, judge};
 use super::{
     Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
     decode_epoch, seen,
 };
 use crate::control::Desired;
 use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RecordError};
-use crate::settings::Preflighted;
 use crate::status::{GuardKind, State};
-
-/// How often both sides are looked at before the first write: it reads all of them.
-const PREFLIGHT_AGAIN: Duration = Duration::from_secs(30);
 
 /// Where a start stands.
 #[derive(Debug)]
@@ -205,112 +200,6 @@ impl Planner {
         self.ask_ledger(standing, walk);
     }
 
-    /// May the mirror go on from this checkpoint? Everything that the standby alone can tell.
-    fn judge(&mut self, standing: Box<Judged>) {
-        if let Some(error) = standing.checkpoint_unreadable.clone() {
-            return self.hold(standing, GuardKind::CheckpointUnreadable, error);
-        }
-        let Some(checkpoint) = &standing.checkpoint else { return self.preflight(standing) };
-        if standing.epoch.is_none() {
-            let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
-            return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
-        }
-        if checkpoint.cluster != standing.primary.cluster {
-            let reason = format!(
-                "the primary is cluster {}; the checkpoint was taken from cluster {}",
-                standing.primary.cluster, checkpoint.cluster
-            );
-            return self.hold(standing, GuardKind::ClusterChanged, reason);
-        }
-        let proven_at = proven_at(checkpoint);
-        if standing.primary.revision < proven_at {
-            let reason = format!(
-                "the primary's history changed: its revision went back to {}, below the \
-                 checkpoint's {proven_at}",
-                standing.primary.revision
-            );
-            return self.hold(standing, GuardKind::HistoryChanged, reason);
-        }
-        self.prove(standing, true);
-    }
-
-    /// Nothing was ever written: may anything be?
-    fn preflight(&mut self, standing: Box<Judged>) {
-        if self.settings.preflight.is_none() {
-            return self.claim(standing);
-        }
-        self.effects.push_back(Effect::Preflight);
-        self.phase = Phase::Starting(Starting::Preflight { standing });
-    }
-
-    pub(super) fn on_preflighted(&mut self, found: Result<Preflighted, Failure>) {
-        let Phase::Starting(Starting::Preflight { standing }) =
-            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
-        else {
-            return;
-        };
-        match found {
-            Ok(Preflighted::Clear) => self.claim(standing),
-            Ok(Preflighted::Refused { reason, release }) => {
-                self.hold_at(GuardKind::Preflight, reason, release, PREFLIGHT_AGAIN);
-            }
-            Err(failure) => self.start_over(&failure.message),
-        }
-    }
-
-    fn prove(&mut self, standing: Box<Judged>, pinned: bool) {
-        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
-        let pinned = pinned && checkpoint.is_whole();
-        let keys: Vec<_> = checkpoint.witnesses.iter().map(|witness| witness.key.clone()).collect();
-        if keys.is_empty() {
-            return self.judge_scope(standing);
-        }
-        let at = pinned.then_some(checkpoint.revision);
-        self.effects.push_back(Effect::ReadWitnesses { keys, at });
-        self.phase = Phase::Starting(Starting::Proving { standing, pinned });
-    }
-
-    pub(super) fn on_witnesses(
-        &mut self,
-        answer: &Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
-    ) {
-        let Phase::Starting(Starting::Proving { standing, pinned }) =
-            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
-        else {
-            return;
-        };
-        let witnesses = standing.checkpoint.as_ref().map_or(&[][..], |c| c.witnesses.as_slice());
-        match judge(witnesses, answer, pinned) {
-            Ok(Proof::Holds) => self.judge_scope(standing),
-            Ok(Proof::AskNow) => {
-                self.resync = Some("compacted");
-                self.prove(standing, false);
-            }
-            Ok(Proof::Broken(key)) => {
-                let reason = format!(
-                    "the primary's history changed: it does not show {key} as it was mirrored \
-                     (restored from an older copy?)"
-                );
-                self.hold(standing, GuardKind::HistoryChanged, reason);
-            }
-            Err(failure) => self.on_failure(Peer::Primary, &failure),
-        }
-    }
-
-    fn judge_scope(&mut self, standing: Box<Judged>) {
-        let hash = self.scope.hash().to_string();
-        match &standing.checkpoint {
-            Some(checkpoint) if checkpoint.scope != hash => {
-                let reason = format!(
-                    "the filter changed: the checkpoint was written under {}, today's is {hash}",
-                    checkpoint.scope
-                );
-                self.hold(standing, GuardKind::ScopeChanged, reason);
-            }
-            _ => self.claim(standing),
-        }
-    }
-
     /// Takes the next epoch, in a transaction that does nothing else: from then on nothing that
     /// an earlier epoch has sent can land.
     ///
@@ -439,12 +328,4 @@ pub(crate) fn same_cluster(cluster: ClusterId) -> String {
         "both ends are the same cluster ({cluster}): point --primary-endpoints and \
          --standby-endpoints at two different etcds"
     )
-}
-
-/// The newest revision of the primary that a checkpoint bears witness of.
-fn proven_at(checkpoint: &Checkpoint) -> PrimaryRevision {
-    match &checkpoint.phase {
-        Stored::Copying(position) => checkpoint.revision.max(position.base),
-        Stored::Whole | Stored::Torn { .. } => checkpoint.revision,
-    }
 }

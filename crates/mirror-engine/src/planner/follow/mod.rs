@@ -1,14 +1,16 @@
 //! Following: the primary's revisions, applied as they come, each whole.
 
+mod parts;
+
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Batch, Change, Expect, Failure, FailureClass, Group, Guard, KeyRange, Op, PrimaryRevision,
-    Revision, StandbyRevision, Txn, Write,
+    Batch, Change, Failure, FailureClass, Group, KeyRange, Op, PrimaryRevision, Revision,
+    StandbyRevision, Write,
 };
 
-use super::batch::{Placed, Waiting, next_batch, next_part, txn_bytes, write_bytes};
+use super::batch::{Placed, Waiting, next_batch, write_bytes};
 use super::comparison::Comparison;
 use super::heal::Healing;
 use super::ledger::Touch;
@@ -17,11 +19,7 @@ use super::witness::{is_newer, note};
 use super::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, Phase as Stored, Witness};
 use crate::settings::Coalesce;
-use crate::status::{GuardKind, State};
-
-/// What may still be added to a request once its writes are known: a longer cursor, another
-/// witness.
-const SLACK_BYTES: usize = 1 << 10;
+use crate::status::State;
 
 /// New ledger entries wait at most this long for data to travel with.
 const LEDGER_WAITS: Duration = Duration::from_millis(200);
@@ -307,74 +305,6 @@ impl Planner {
         self.commit(Then::FollowApplied, writes, Some(record));
     }
 
-    /// How many bytes of writes fit into one request beside the guard and such a checkpoint.
-    pub(super) fn room(&self, record: &Checkpoint) -> usize {
-        self.request_bytes.saturating_sub(txn_bytes(&self.guarded(record)) + SLACK_BYTES)
-    }
-
-    /// A transaction that only moves the checkpoint: what every request carries at least.
-    fn guarded(&self, record: &Checkpoint) -> Txn {
-        let expect = Expect::ModifiedAt(StandbyRevision::new(i64::MAX));
-        let guard =
-            Guard(vec![(self.own.epoch.clone(), expect), (self.own.checkpoint.clone(), expect)]);
-        let value = record.encode();
-        let own = vec![Op::Put { key: self.own.checkpoint.clone(), value }];
-        Txn { guard, writes: Vec::new(), own }
-    }
-
-    /// Sends the next part of a revision that is too wide for one transaction.
-    ///
-    /// The checkpoint says torn until the last part is in: nobody takes the state in between for
-    /// one that the primary had. A single write that does not even fit beside the checkpoint goes
-    /// alone, under the epoch's guard, between two checkpoints.
-    fn commit_part(&mut self) {
-        let Some(checkpoint) = self.checkpoint.clone() else { return };
-        let room = self.room(&checkpoint);
-        let Phase::Following(following) = &mut self.phase else { return };
-        let Some(mut torn) = following.torn.take() else { return };
-        let alone = torn.writes.front().is_some_and(|write| write_bytes(write) > room);
-        let part = match (alone, torn.marked) {
-            (true, true) => torn.writes.pop_front().into_iter().collect(),
-            (true, false) => Vec::new(),
-            (false, _) => next_part(&mut torn.writes, room),
-        };
-        let last = torn.writes.is_empty() && !alone;
-        torn.marked = true;
-        let record = if last {
-            let (revision, witnesses) = (torn.revision, torn.witnesses);
-            Checkpoint { revision, witnesses, phase: Stored::Whole, ..checkpoint }
-        } else {
-            let phase = Stored::Torn { revision: torn.revision };
-            following.torn = Some(torn);
-            Checkpoint { phase, ..checkpoint }
-        };
-        if alone && !part.is_empty() {
-            self.commit_lean(Then::FollowApplied, part);
-        } else {
-            self.commit(Then::FollowApplied, part, Some(record));
-        }
-    }
-
-    /// Sends writes under the epoch's guard alone, without a checkpoint: for a value that fills
-    /// the request. An attempt that is delayed is fenced by the next epoch, which every start
-    /// over claims.
-    pub(super) fn commit_lean(&mut self, then: Then, writes: Vec<Write>) {
-        let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
-        let guard = Guard(vec![(self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified))]);
-        self.send(then, Txn { guard, writes, own: Vec::new() }, None);
-    }
-
-    /// Writes ledger entries and nothing else; the checkpoint stays as it is.
-    pub(super) fn commit_ledger(&mut self) {
-        let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
-        let guard = Guard(vec![
-            (self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified)),
-            (self.own.checkpoint.clone(), self.checkpoint_modified),
-        ]);
-        let own = self.ledger.take_ops(self.request_bytes / 2);
-        self.send(Then::Enrolled, Txn { guard, writes: Vec::new(), own }, None);
-    }
-
     pub(super) fn on_follow_applied(&mut self) {
         self.failures = 0;
         let now = self.now;
@@ -388,34 +318,6 @@ impl Planner {
             self.resync = Some("owner_came");
             self.start_over("an owner has come that others waited for");
         }
-    }
-
-    /// The standby takes less than was thought: cut smaller, or say that it can't be done.
-    /// `true` if that is an answer.
-    pub(super) fn on_too_large(&mut self, failure: &Failure) -> bool {
-        let Some(flight) = &self.in_flight else { return false };
-        if let (Some(key), None) = (&flight.only, &flight.record) {
-            let reason = format!(
-                "{key} with its value is {} bytes, more than the standby takes in one guarded \
-                 request ({failure}): raise the standby's --max-request-bytes by 64 KiB or more",
-                flight.bytes
-            );
-            self.hold_until_mended(GuardKind::TooLarge, reason);
-            return true;
-        }
-        self.request_bytes = match flight.only {
-            // It has to go alone next time.
-            Some(_) => self.request_bytes.min(self.in_flight_bytes()),
-            None => (self.request_bytes / 2).max(4 << 10),
-        };
-        self.failures = 0;
-        self.start_over("the standby takes smaller requests than expected");
-        true
-    }
-
-    fn in_flight_bytes(&self) -> usize {
-        let bytes = self.in_flight.as_ref().map_or(0, |flight| flight.bytes);
-        usize::try_from(bytes).unwrap_or(usize::MAX / 2)
     }
 }
 
