@@ -31,3 +31,10 @@ pub use warning::{Warning, WarningKind};
 /// Keys that belong to this software: never mirrored and never compared, on either side,
 /// whatever the rules say.
 pub const OWN_PREFIX: &str = "/etcd-sync/";
+
+/// Returns where the mirror called `mirror` parks what a rule holds, for
+/// [`ScopeSpec::parked_prefix`]: in front of the whole key.
+#[must_use]
+pub fn parked_prefix(mirror: &str) -> String {
+    format!("{OWN_PREFIX}{mirror}/parked")
+}

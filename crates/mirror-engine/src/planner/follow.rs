@@ -268,7 +268,7 @@ impl Planner {
         let mut came = false;
         batch.changes.retain(|change| match &change.op {
             Op::Put { key, value } => {
-                came |= withheld.came(own, value);
+                came |= withheld.came(own, value, scope.is_parked(key.as_bytes()));
                 !withheld.judge(own, scope, key, value, change.is_new)
             }
             Op::Delete { key } => {
