@@ -8,10 +8,8 @@ use consistency_checker::{
     DetailWriter, FileHeader, FileLimits, FileTotals, Mirrored, Origin, RangeFile, RecordError,
     TreeBuilder, TreeSettings, digest_side, narrowed,
 };
-use etcd_mvcc::{
-    Key, KeyRange, PrimaryRevision, ReadRange, Revision as _, Side, Value, WalkLimits,
-};
-use keyspace_filter::Scope;
+use etcd_mvcc::{Key, PrimaryRevision, ReadRange, Revision as _, Side, Value, WalkLimits};
+use keyspace_filter::{Scope, Stretch};
 use mirror_config::{Config, Exit, Failure, output, parts};
 use serde_json::json;
 
@@ -102,7 +100,7 @@ impl Work<'_> {
             None => {
                 let mut tree = TreeBuilder::new(header.clone(), &TreeSettings::default());
                 let sink = |key: &Key, value: &Value| tree.push(key, value);
-                read(reader, &whole(self.scope, side), at, map, sink).await?;
+                read(reader, (side, self.scope.stretches()), at, map, sink).await?;
                 let tree = tree.finish();
                 tree.write_to(file, &limits).map_err(|error| unrecorded(self.out, &error))?;
                 tree.totals()
@@ -111,7 +109,8 @@ impl Work<'_> {
                 let mut detail = DetailWriter::new(file, &header, ranges, &limits)
                     .map_err(|error| unrecorded(self.out, &error))?;
                 let sink = |key: &Key, value: &Value| detail.push(key, value);
-                read(reader, &narrowed(self.scope, side, ranges), at, map, sink).await?;
+                let narrowed = narrowed(self.scope, side, ranges);
+                read(reader, (side, &narrowed), at, map, sink).await?;
                 detail.finish().map_err(|error| unrecorded(self.out, &error))?
             }
         };
@@ -122,21 +121,14 @@ impl Work<'_> {
 
 async fn read<R: ReadRange>(
     reader: &R,
-    ranges: &[KeyRange],
+    stretches: (Side, &[Stretch]),
     at: R::Revision,
     map: impl FnMut(&Key) -> Option<Key>,
     sink: impl FnMut(&Key, &Value) -> Result<(), RecordError>,
 ) -> Result<(), Failure> {
-    digest_side(reader, ranges, at, map, WalkLimits::default(), sink)
+    digest_side(reader, stretches, at, map, WalkLimits::default(), sink)
         .await
         .map_err(|error| Failure::undecided(files::chain(&error)))
-}
-
-fn whole(scope: &Scope, side: Side) -> Vec<KeyRange> {
-    match side {
-        Side::Primary => scope.primary_ranges().to_vec(),
-        Side::Standby => scope.standby_ranges().to_vec(),
-    }
 }
 
 fn read_ranges(file: &Path) -> Result<RangeFile, Failure> {

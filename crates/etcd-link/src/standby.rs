@@ -12,6 +12,9 @@ use crate::settings::{Settings, SettingsError};
 use crate::txn;
 use crate::watch::{self, Watch};
 
+/// Below the prefix of our own keys, what the mirrored ones begin with that are parked there.
+const PARKED: &str = "parked";
+
 /// Tells whether a key is mirrored, and so may be written.
 pub type Admits = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
@@ -26,6 +29,8 @@ struct Shared {
     link: Arc<Link>,
     txns: Lane,
     own_prefix: Vec<u8>,
+    /// Where mirrored keys are parked: of our own keys, only these are data.
+    parked_prefix: Vec<u8>,
     admits: Admits,
 }
 
@@ -39,8 +44,9 @@ impl Standby {
     /// Checks the settings. Connections are made when they are first needed.
     ///
     /// `own_prefix` is where this software keeps its own keys (`/etcd-sync/<mirror>/`); it also
-    /// takes the place of [`Settings::probe_key`]. `admits` says which keys are mirrored: whatever
-    /// a transaction is made of, every key in it is held against these two before it is sent.
+    /// takes the place of [`Settings::probe_key`]. `admits` says which keys are mirrored, those that
+    /// are parked among our own included: whatever a transaction is made of, every key in it is held
+    /// against these two before it is sent.
     ///
     /// # Errors
     ///
@@ -59,6 +65,7 @@ impl Standby {
             link: Arc::new(link),
             txns: Lane::new(&endpoints),
             own_prefix: own_prefix.into(),
+            parked_prefix: format!("{own_prefix}{PARKED}").into(),
             admits,
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -108,7 +115,8 @@ impl Shared {
         }
         for write in &txn.writes {
             let key = write.op.key();
-            if own(key) || !(self.admits)(key.as_bytes()) {
+            let records = own(key) && !key.as_bytes().starts_with(&self.parked_prefix);
+            if records || !(self.admits)(key.as_bytes()) {
                 return refused(format!("not sent: the key {key} is out of scope"));
             }
         }

@@ -22,7 +22,7 @@ impl Default for WalkLimits {
 /// The first page with values asks for this many keys: nothing is known of their size yet.
 const FIRST_PAGE_KEYS: usize = 500;
 
-/// Plans the pages of a walk over sorted, disjoint ranges, at one revision after another.
+/// Plans the pages of a walk over ranges, at one revision after another.
 ///
 /// Before 3.7, etcd counts all keys up to the end of the requested range for every page, under a
 /// lock that its writers need: a walk with open ends costs the square of the number of keys. So
@@ -57,7 +57,7 @@ struct Thick {
 }
 
 impl Walk {
-    /// Plans a walk over `ranges`, which are sorted and disjoint.
+    /// Plans a walk over `ranges`, in this order; those that are empty are left out.
     #[must_use]
     pub fn new(ranges: &[KeyRange], limits: WalkLimits, keys_only: bool) -> Self {
         let mut ranges: Vec<_> = ranges.iter().filter(|range| !range.is_empty()).cloned().collect();
@@ -77,7 +77,7 @@ impl Walk {
         }
     }
 
-    /// Skips everything before `key`.
+    /// Skips everything before `key`, if the ranges are sorted and disjoint.
     pub fn skip_to(&mut self, key: &Key) {
         while let Some(range) = self.ranges.pop() {
             let rest = range.starting_at(key.clone());
@@ -87,6 +87,12 @@ impl Walk {
             }
         }
         self.thick.clear();
+    }
+
+    /// Returns how many ranges have not been read to their end.
+    #[must_use]
+    pub fn ranges_left(&self) -> usize {
+        self.ranges.len()
     }
 
     /// Returns the first key that has not been read, or `None` at the end of the walk.

@@ -7,10 +7,11 @@ use crate::glob::Glob;
 use crate::grammar::Grammar;
 use crate::hash::ScopeHash;
 use crate::index::Index;
+use crate::parking::Parking;
 use crate::ranges::{Leave, Terms};
 use crate::rewrite::Rewrite;
 use crate::rule::{Namespaces, Pattern, Rule, Source, Traits, by_length};
-use crate::scope::Inner;
+use crate::scope::{Inner, Stretch};
 use crate::spec::{Action, Preset, RuleSpec, ScopeSpec};
 use crate::turn::Turns;
 use crate::{OWN_PREFIX, patterns, preset, warning};
@@ -32,6 +33,14 @@ impl Inner {
         let standby_ranges: Vec<KeyRange> =
             primary_ranges.iter().map(|range| rewrite.place_range(range)).collect();
         let turns = Turns::new(&terms, &primary_ranges);
+        let parking = Parking::new(spec, &rules)?;
+        let live = primary_ranges.iter().zip(&standby_ranges).map(|(primary, standby)| Stretch {
+            primary: primary.clone(),
+            standby: standby.clone(),
+        });
+        let mut stretches: Vec<Stretch> = live.collect();
+        stretches.extend(parking.stretches(&terms, &primary_ranges));
+        stretches.sort_by(|a, b| a.standby.start().cmp(b.standby.start()));
         let warnings = warning::of(&terms, &spec.include_namespaces);
         let hull = |ranges: &[KeyRange]| KeyRange::hull(ranges).unwrap_or_else(KeyRange::all);
         let hash = ScopeHash::of(&canonical(spec.preset, &terms));
@@ -40,6 +49,8 @@ impl Inner {
         Ok(Self {
             index: Index::new(&rules, &grammar),
             turns,
+            parking,
+            stretches,
             primary_hull: hull(&primary_ranges),
             standby_hull: hull(&standby_ranges),
             grammar,
@@ -132,6 +143,9 @@ fn rules(spec: &ScopeSpec) -> Result<Vec<Rule>, ScopeError> {
 fn user_rule(index: usize, spec: &RuleSpec) -> Result<Rule, ScopeError> {
     if spec.urgent && spec.action == Action::Local {
         return Err(ScopeError::UrgentLocal { index });
+    }
+    if spec.urgent && spec.action == Action::HoldUntilPromote {
+        return Err(ScopeError::UrgentHold { index });
     }
     Ok(Rule {
         index: 0,
@@ -249,7 +263,8 @@ fn last(preset: Preset, index: usize) -> (Option<Rule>, Rule) {
 }
 
 /// Everything that decides over keys, spelt in one way only. When a key is copied decides over
-/// none, so a rule that becomes urgent leaves the text as it is.
+/// none, so a rule that becomes urgent leaves the text as it is; nor does where a mirror parks what
+/// it holds, which its name says.
 fn canonical(preset: Preset, terms: &Terms<'_>) -> String {
     let mut text = format!("scope 1\nroot {:?}\n", terms.grammar.root());
     for base in terms.bases {
@@ -261,7 +276,11 @@ fn canonical(preset: Preset, terms: &Terms<'_>) -> String {
     }
     for rule in terms.rules {
         let Traits { hard, allow_unsafe, .. } = rule.traits;
-        let action = if rule.admits() { "include" } else { "local" };
+        let action = match rule.action {
+            Action::Include => "include",
+            Action::HoldUntilPromote => "hold",
+            Action::Local => "local",
+        };
         text.push_str(&format!("{action} {hard} {allow_unsafe} {}\n", rule.pattern));
     }
     text.push_str(match preset {

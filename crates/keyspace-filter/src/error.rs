@@ -75,6 +75,36 @@ pub enum ScopeError {
         /// Its place in the list.
         index: usize,
     },
+    /// Haste for what waits.
+    #[error(
+        "rules[{index}] is urgent and holds its keys: nothing on the standby needs them before it is promoted, so remove one of the two"
+    )]
+    UrgentHold {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// Keys are held, and nobody said where.
+    #[error(
+        "rules[{index}] holds its keys until the standby is promoted, and there is no place for them: give parked_prefix"
+    )]
+    HoldWithoutPlace {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// Keys are held for a place that they could not be used in.
+    #[error(
+        "rules[{index}] holds its keys until the standby is promoted, which goes with neither dest_prefix nor no_dest_prefix: a standby whose keys are called otherwise can't be promoted; remove one of the two"
+    )]
+    HoldAndRewrite {
+        /// Its place in the list.
+        index: usize,
+    },
+    /// The parking place is not this software's own.
+    #[error("parked_prefix {prefix:?} does not lie below {own:?}: choose `{own}<mirror>/parked`", own = crate::OWN_PREFIX)]
+    ParkedOutside {
+        /// What stands there.
+        prefix: String,
+    },
     /// A pattern that can't be read.
     #[error("rules[{index}].{field} {pattern:?} {problem}")]
     BadPattern {
@@ -109,6 +139,9 @@ impl ScopeError {
     pub fn rule(&self) -> Option<usize> {
         if let Self::EmptyRule { index }
         | Self::UrgentLocal { index }
+        | Self::UrgentHold { index }
+        | Self::HoldWithoutPlace { index }
+        | Self::HoldAndRewrite { index }
         | Self::BadPattern { index, .. } = self
         {
             return Some(*index);

@@ -28,12 +28,7 @@ impl Inner {
             .iter()
             .filter(|other| other.index != rule.index && other.pattern.matches(key, &shape))
             .partition(|other| other.index < rule.index);
-        Explanation {
-            shape,
-            decision: Decision { admitted: rule.admits(), rule },
-            passed_over: before,
-            shadowed: after,
-        }
+        Explanation { shape, decision: Decision::of(rule), passed_over: before, shadowed: after }
     }
 }
 

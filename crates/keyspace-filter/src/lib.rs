@@ -8,6 +8,7 @@ mod glob;
 pub mod grammar;
 mod hash;
 mod index;
+mod parking;
 mod patterns;
 mod preset;
 mod ranges;
@@ -22,7 +23,7 @@ pub use error::ScopeError;
 pub use explain::Explanation;
 pub use hash::{BadScopeHash, ScopeHash};
 pub use rule::{Rule, Source};
-pub use scope::{Decision, Scope};
+pub use scope::{Decision, Scope, Stretch};
 pub use spec::{Action, Preset, RuleSpec, ScopeSpec};
 pub use turn::Turn;
 pub use warning::{Warning, WarningKind};
@@ -30,3 +31,10 @@ pub use warning::{Warning, WarningKind};
 /// Keys that belong to this software: never mirrored and never compared, on either side,
 /// whatever the rules say.
 pub const OWN_PREFIX: &str = "/etcd-sync/";
+
+/// Returns where the mirror called `mirror` parks what a rule holds, for
+/// [`ScopeSpec::parked_prefix`]: in front of the whole key.
+#[must_use]
+pub fn parked_prefix(mirror: &str) -> String {
+    format!("{OWN_PREFIX}{mirror}/parked")
+}

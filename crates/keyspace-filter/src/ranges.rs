@@ -3,9 +3,10 @@
 use etcd_mvcc::{KeyRange, prefix_end};
 
 use crate::OWN_PREFIX;
+use crate::glob::Glob;
 use crate::grammar::Grammar;
 use crate::rewrite::Rewrite;
-use crate::rule::{Rule, Source};
+use crate::rule::{Pattern, Rule, Source};
 use crate::spec::Preset;
 
 /// What is left out of the ranges.
@@ -111,4 +112,39 @@ fn without(range: &KeyRange, prefix: &[u8]) -> impl Iterator<Item = KeyRange> + 
         range.intersection(&KeyRange::new(KeyRange::all().start().clone(), hole.start().clone()));
     let after = prefix_end(prefix).map(|end| range.starting_at(end));
     [Some(before), after].into_iter().flatten().filter(|left| !left.is_empty())
+}
+
+/// What every key that the pattern matches begins with; `None` if it matches none.
+pub(crate) fn common_prefix(pattern: &Pattern, grammar: &Grammar) -> Option<String> {
+    let bytes = pattern.prefix.as_deref().unwrap_or_default();
+    if pattern.is_bytes_only() {
+        return Some(bytes.to_owned());
+    }
+    let root = grammar.root();
+    let object = match &pattern.resource {
+        Some(Glob::Exact(resource)) => format!("{root}{resource}/"),
+        Some(glob) => format!("{root}{}", glob.literal_head()),
+        None => root.to_owned(),
+    };
+    // Both stand at the front of the key, so one begins with the other.
+    match (object.starts_with(bytes), bytes.starts_with(&object)) {
+        (true, _) => Some(object),
+        (false, true) => Some(bytes.to_owned()),
+        (false, false) => None,
+    }
+}
+
+/// Returns what of `ranges` begins with one of `prefixes`: sorted and disjoint, as `ranges` are.
+pub(crate) fn within(ranges: &[KeyRange], prefixes: &[String]) -> Vec<KeyRange> {
+    let mut prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
+    prefixes.sort_unstable();
+    // Sorted, a prefix stands directly before what begins with it.
+    prefixes.dedup_by(|later, kept| later.starts_with(*kept));
+    let regions: Vec<KeyRange> =
+        prefixes.iter().map(|prefix| KeyRange::prefix(prefix.as_bytes())).collect();
+    ranges
+        .iter()
+        .flat_map(|range| regions.iter().map(|region| range.intersection(region)))
+        .filter(|range| !range.is_empty())
+        .collect()
 }

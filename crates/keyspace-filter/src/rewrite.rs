@@ -87,7 +87,8 @@ impl Rewrite {
     }
 }
 
-fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
+/// Returns one after the other.
+pub(crate) fn joined(head: &[u8], tail: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(head.len() + tail.len());
     bytes.extend_from_slice(head);
     bytes.extend_from_slice(tail);

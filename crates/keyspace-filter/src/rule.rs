@@ -88,7 +88,16 @@ impl Rule {
     /// Tells whether the keys that the rule decides are in scope.
     #[must_use]
     pub fn admits(&self) -> bool {
-        self.action == Action::Include
+        match self.action {
+            Action::Include | Action::HoldUntilPromote => true,
+            Action::Local => false,
+        }
+    }
+
+    /// Tells whether the keys that the rule decides are parked on the standby until it is promoted.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.action == Action::HoldUntilPromote
     }
 
     /// Tells whether only a rule with `unsafe: true` can re-admit what this one leaves local.
@@ -262,6 +271,7 @@ impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let action = match self.action {
             Action::Include => "include",
+            Action::HoldUntilPromote => "hold-until-promote",
             Action::Local if self.traits.hard => "hard-local",
             Action::Local => "local",
         };

@@ -10,6 +10,7 @@ use crate::explain::Explanation;
 use crate::grammar::{Grammar, Shape};
 use crate::hash::ScopeHash;
 use crate::index::Index;
+use crate::parking::Parking;
 use crate::rewrite::Rewrite;
 use crate::rule::Rule;
 use crate::turn::{Turn, Turns};
@@ -18,7 +19,8 @@ use crate::{OWN_PREFIX, ScopeError, ScopeSpec};
 
 /// Which keys are mirrored, and what they are called on the standby. Cloning is cheap.
 ///
-/// The standby's keys keep the order of the primary's, so both sides can be walked in step.
+/// The standby's keys keep the order of the primary's, so both sides can be walked in step; save
+/// those that a rule holds, which lie elsewhere: [`Scope::stretches`] has each by itself.
 #[derive(Clone, Debug)]
 pub struct Scope(Arc<Inner>);
 
@@ -40,6 +42,8 @@ pub(crate) struct Inner {
     pub(crate) primary_hull: KeyRange,
     pub(crate) standby_hull: KeyRange,
     pub(crate) turns: Turns,
+    pub(crate) parking: Parking,
+    pub(crate) stretches: Vec<Stretch>,
     pub(crate) hash: ScopeHash,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -49,8 +53,35 @@ pub(crate) struct Inner {
 pub struct Decision<'s> {
     /// The key is in scope.
     pub admitted: bool,
+    /// It is parked on the standby until that is promoted.
+    pub parked: bool,
     /// The rule that decided.
     pub rule: &'s Rule,
+}
+
+impl<'s> Decision<'s> {
+    pub(crate) fn of(rule: &'s Rule) -> Self {
+        Self { admitted: rule.admits(), parked: rule.holds(), rule }
+    }
+}
+
+/// Ranges of the two sides that hold the same keys in scope, in the same order, and others beside
+/// them. One of the two may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// What to read of the primary. A key that is in scope and has its place in another stretch may
+    /// lie in it too: ask [`Stretch::holds`] of its place.
+    pub primary: KeyRange,
+    /// What to read of the standby.
+    pub standby: KeyRange,
+}
+
+impl Stretch {
+    /// Tells whether the place of a key lies in this stretch.
+    #[must_use]
+    pub fn holds(&self, place: &Key) -> bool {
+        self.standby.contains(place.as_bytes())
+    }
 }
 
 impl Scope {
@@ -73,7 +104,7 @@ impl Scope {
     #[must_use]
     pub fn decide(&self, key: &[u8]) -> Decision<'_> {
         let rule = self.0.find(key);
-        Decision { admitted: rule.admits(), rule }
+        Decision::of(rule)
     }
 
     /// Tells why the primary's `key` is in scope or stays local: what it is, and every rule that
@@ -84,34 +115,72 @@ impl Scope {
     }
 
     /// Returns what the primary's key is called on the standby; `None` if it is not in scope.
-    /// Copies bytes only where one prefix replaces another.
+    /// Copies bytes only where one prefix replaces another, and where a rule holds the key: its place
+    /// is the parked one, and its own is not looked at.
     #[must_use]
     pub fn place(&self, primary_key: &Key) -> Option<Key> {
-        if !self.admits(primary_key.as_bytes()) {
-            return None;
+        let rule = self.0.find(primary_key.as_bytes());
+        match (rule.admits(), rule.holds()) {
+            (false, _) => None,
+            (true, false) => self.0.rewrite.place(primary_key),
+            (true, true) => self.0.parking.place(primary_key),
         }
-        self.0.rewrite.place(primary_key)
     }
 
-    /// Tells whether a key of the standby is what some key in scope is called there.
+    /// Tells whether a key of the standby is what some key in scope is called there. All keys of the
+    /// parking place are, also those that an earlier rule has left there.
     #[must_use]
     pub fn admits_standby(&self, key: &[u8]) -> bool {
-        !key.starts_with(OWN_PREFIX.as_bytes())
-            && self.0.rewrite.unplace(key).is_some_and(|primary| self.admits(&primary))
+        let unplaced = self.0.unplace(key);
+        unplaced.is_some_and(|key| key.parked || self.0.admits_unplaced(&key))
     }
 
     /// Returns what the standby's key is called on the primary; `None` if no key in scope is
     /// called so.
     #[must_use]
     pub fn primary_key(&self, standby: &Key) -> Option<Key> {
-        match self.0.rewrite.unplace(standby.as_bytes())? {
-            _ if standby.as_bytes().starts_with(OWN_PREFIX.as_bytes()) => None,
-            Cow::Borrowed(key) => {
-                let bytes = standby.to_bytes();
-                self.admits(key).then(|| Key::new(bytes.slice_ref(key)))
-            }
-            Cow::Owned(key) => self.admits(&key).then(|| Key::from(key)),
+        let key = self.0.unplace(standby.as_bytes())?;
+        if !self.0.admits_unplaced(&key) {
+            return None;
         }
+        Some(match key.primary {
+            Cow::Borrowed(key) => Key::new(standby.to_bytes().slice_ref(key)),
+            Cow::Owned(key) => Key::from(key),
+        })
+    }
+
+    /// Returns what the standby's key is, or would be, called on the primary, whether or not it is
+    /// in scope: for the ends of ranges.
+    #[must_use]
+    pub fn primary_spelling(&self, standby: &Key) -> Option<Key> {
+        self.0.unplace(standby.as_bytes()).map(|key| Key::from(key.primary.into_owned()))
+    }
+
+    /// Tells whether a key of the standby lies where keys are parked.
+    #[must_use]
+    pub fn is_parked(&self, standby_key: &[u8]) -> bool {
+        self.0.parking.parked(standby_key).is_some()
+    }
+
+    /// Tells whether a rule holds keys until the standby is promoted.
+    #[must_use]
+    pub fn holds_keys(&self) -> bool {
+        self.0.parking.holds()
+    }
+
+    /// Returns the range of the standby in which keys are parked, if the scope has such a place.
+    #[must_use]
+    pub fn parked_range(&self) -> Option<KeyRange> {
+        self.0.parking.range()
+    }
+
+    /// Returns what to read of both sides, in the order of the standby's keys: there the stretches
+    /// are sorted and disjoint, and hold every key in scope and all of the parking place. On the
+    /// primary they may overlap, as keys that a rule holds lie among others there, and elsewhere on
+    /// the standby.
+    #[must_use]
+    pub fn stretches(&self) -> &[Stretch] {
+        &self.0.stretches
     }
 
     /// Returns the ranges of the primary that hold every key in scope: sorted, disjoint, none
@@ -123,7 +192,8 @@ impl Scope {
         &self.0.primary_ranges
     }
 
-    /// Returns the same ranges as [`Scope::primary_ranges`], as the standby spells them.
+    /// Returns the same ranges as [`Scope::primary_ranges`], as the standby spells them. Where keys
+    /// are parked is none of them: see [`Scope::parked_range`].
     #[must_use]
     pub fn standby_ranges(&self) -> &[KeyRange] {
         &self.0.standby_ranges
@@ -142,12 +212,13 @@ impl Scope {
     }
 
     /// Tells when a key, as spelt on the standby, goes in a copy. Allocates only where one prefix
-    /// replaces another. Says nothing of whether the key is in scope.
+    /// replaces another. Says nothing of whether the key is in scope. What is parked has no turn of
+    /// its own: nobody on the standby looks at it.
     #[must_use]
     pub fn turn(&self, standby_key: &[u8]) -> Turn {
-        match self.0.rewrite.unplace(standby_key) {
-            Some(primary) => self.0.turn(&primary),
-            None => Turn::Usual,
+        match self.0.unplace(standby_key) {
+            Some(key) if !key.parked => self.0.turn(&key.primary),
+            Some(_) | None => Turn::Usual,
         }
     }
 
@@ -166,7 +237,7 @@ impl Scope {
     /// prefix replaces another.
     #[must_use]
     pub fn namespace_of<'k>(&self, standby_key: &'k [u8]) -> Option<Cow<'k, [u8]>> {
-        match self.0.rewrite.unplace(standby_key)? {
+        match self.0.unplace(standby_key)?.primary {
             Cow::Borrowed(key) => self.0.namespace_of(key).map(Cow::Borrowed),
             Cow::Owned(key) => self.0.namespace_of(&key).map(|name| Cow::Owned(name.to_vec())),
         }
@@ -177,7 +248,7 @@ impl Scope {
     /// replaces another.
     #[must_use]
     pub fn resource_of<'k>(&self, standby_key: &'k [u8]) -> Option<Cow<'k, [u8]>> {
-        match self.0.rewrite.unplace(standby_key)? {
+        match self.0.unplace(standby_key)?.primary {
             Cow::Borrowed(key) => self.0.resource_of(key).map(Cow::Borrowed),
             Cow::Owned(key) => self.0.resource_of(&key).map(|name| Cow::Owned(name.to_vec())),
         }

@@ -33,6 +33,12 @@ pub struct ScopeSpec {
     pub no_dest_prefix: bool,
     /// The apiservers' `--etcd-prefix`. Default: `/registry`.
     pub etcd_prefix: String,
+    /// What the standby's keys that a rule holds begin with, in front of the primary's keys. It lies
+    /// below [`OWN_PREFIX`](crate::OWN_PREFIX), all of it is one mirror's, and the mirror's name
+    /// decides it: `/etcd-sync/<mirror>/parked`. Needed where a rule holds keys; given without one,
+    /// what such a rule has left there is still found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked_prefix: Option<String>,
 }
 
 impl Default for ScopeSpec {
@@ -47,6 +53,7 @@ impl Default for ScopeSpec {
             dest_prefix: None,
             no_dest_prefix: false,
             etcd_prefix: "/registry".to_owned(),
+            parked_prefix: None,
         }
     }
 }
@@ -68,10 +75,14 @@ pub enum Preset {
 /// What a rule does with the keys that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// They are in scope.
     Include,
+    /// They are in scope, and parked on the standby until it is promoted: what acts on the world,
+    /// such as the objects that a platform's operators reconcile, is there in time and does nothing
+    /// before. What the standby itself has in their place is left as it is until then.
+    HoldUntilPromote,
     /// They stay local: never written, never deleted, never compared.
     Local,
 }
@@ -100,7 +111,7 @@ pub struct RuleSpec {
     /// The object's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Admit keys that are hard-local too: those that act on real infrastructure or that would
+    /// Admit, or hold, keys that are hard-local too: those that act on real infrastructure or that would
     /// keep an apiserver from starting. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub r#unsafe: bool,

@@ -2,11 +2,10 @@
 
 use etcd_mvcc::KeyRange;
 
-use crate::glob::Glob;
-use crate::grammar::{Grammar, Shape};
-use crate::ranges::Terms;
+use crate::grammar::Shape;
+use crate::ranges::{Terms, common_prefix, within};
 use crate::rewrite::Rewrite;
-use crate::rule::{Pattern, Rule};
+use crate::rule::Rule;
 use crate::scope::Inner;
 use crate::spec::Preset;
 
@@ -83,41 +82,6 @@ fn first_prefixes(terms: &Terms<'_>) -> Vec<String> {
     let urgent = terms.rules.iter().filter(|rule| rule.is_urgent());
     prefixes.extend(urgent.filter_map(|rule| common_prefix(&rule.pattern, terms.grammar)));
     prefixes
-}
-
-/// What every key that the pattern matches begins with; `None` if it matches none.
-fn common_prefix(pattern: &Pattern, grammar: &Grammar) -> Option<String> {
-    let bytes = pattern.prefix.as_deref().unwrap_or_default();
-    if pattern.is_bytes_only() {
-        return Some(bytes.to_owned());
-    }
-    let root = grammar.root();
-    let object = match &pattern.resource {
-        Some(Glob::Exact(resource)) => format!("{root}{resource}/"),
-        Some(glob) => format!("{root}{}", glob.literal_head()),
-        None => root.to_owned(),
-    };
-    // Both stand at the front of the key, so one begins with the other.
-    match (object.starts_with(bytes), bytes.starts_with(&object)) {
-        (true, _) => Some(object),
-        (false, true) => Some(bytes.to_owned()),
-        (false, false) => None,
-    }
-}
-
-/// Returns what of `ranges` begins with one of `prefixes`: sorted and disjoint, as `ranges` are.
-fn within(ranges: &[KeyRange], prefixes: &[String]) -> Vec<KeyRange> {
-    let mut prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
-    prefixes.sort_unstable();
-    // Sorted, a prefix stands directly before what begins with it.
-    prefixes.dedup_by(|later, kept| later.starts_with(*kept));
-    let regions: Vec<KeyRange> =
-        prefixes.iter().map(|prefix| KeyRange::prefix(prefix.as_bytes())).collect();
-    ranges
-        .iter()
-        .flat_map(|range| regions.iter().map(|region| range.intersection(region)))
-        .filter(|range| !range.is_empty())
-        .collect()
 }
 
 /// Returns the primary's ranges as the standby spells them.

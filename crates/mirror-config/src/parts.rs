@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use etcd_link::{Primary, SettingsError, Standby};
-use keyspace_filter::{OWN_PREFIX, Scope, ScopeSpec};
+use keyspace_filter::{OWN_PREFIX, Scope, ScopeSpec, parked_prefix};
 use kube_encryption::Keyring;
 
 use crate::exit::Failure;
@@ -18,7 +18,7 @@ use crate::values::Preset;
 ///
 /// The rules can't be read, or scope and rewrite can't be meant: a usage error that says which.
 pub fn scope(config: &Config) -> Result<Scope, Failure> {
-    compile(config.scope().clone())
+    compile(config.name(), config.scope().clone())
 }
 
 /// Compiles the scope as it would be without `--prefix`: where a prefix chooses from what is
@@ -28,10 +28,11 @@ pub fn scope(config: &Config) -> Result<Scope, Failure> {
 ///
 /// As [`scope`].
 pub fn scope_without_prefixes(config: &Config) -> Result<Scope, Failure> {
-    compile(crate::file::Scope { prefixes: None, ..config.scope().clone() })
+    let given = crate::file::Scope { prefixes: None, ..config.scope().clone() };
+    compile(config.name(), given)
 }
 
-fn compile(given: crate::file::Scope) -> Result<Scope, Failure> {
+fn compile(name: &str, given: crate::file::Scope) -> Result<Scope, Failure> {
     let rules = match &given.rules_file {
         Some(file) => read::rules(file)?,
         None => given.rules.unwrap_or_default(),
@@ -50,6 +51,7 @@ fn compile(given: crate::file::Scope) -> Result<Scope, Failure> {
         dest_prefix: given.dest_prefix,
         no_dest_prefix: given.no_dest_prefix.unwrap_or(false),
         etcd_prefix: given.etcd_prefix.unwrap_or(spec.etcd_prefix),
+        parked_prefix: Some(parked_prefix(name)),
     };
     Scope::compile(spec).map_err(|error| {
         let place = given.rules_file.as_deref().and_then(|file| {
@@ -86,6 +88,19 @@ pub fn standby(config: &Config, scope: Option<Scope>) -> Result<Standby, Failure
     let own = format!("{OWN_PREFIX}{}/", config.name());
     let admits =
         Arc::new(move |key: &[u8]| scope.as_ref().is_some_and(|scope| scope.admits_standby(key)));
+    Standby::new(peer("standby", config.standby())?, &own, admits)
+        .map_err(|error| wrong("standby", &error))
+}
+
+/// Prepares the standby for the release of what is parked there: nothing but our own keys, those in
+/// `scope` and the own places of those that it holds will be written.
+///
+/// # Errors
+///
+/// As [`standby`].
+pub fn standby_for_release(config: &Config, scope: Scope) -> Result<Standby, Failure> {
+    let own = format!("{OWN_PREFIX}{}/", config.name());
+    let admits = Arc::new(move |key: &[u8]| scope.admits_standby(key) || scope.decide(key).parked);
     Standby::new(peer("standby", config.standby())?, &own, admits)
         .map_err(|error| wrong("standby", &error))
 }

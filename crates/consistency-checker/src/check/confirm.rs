@@ -137,9 +137,10 @@ where
     /// Compaction may overtake one pair, not one after the other.
     const ATTEMPTS: usize = 5;
 
+    let scope = view.scope();
     let there: Vec<Key> = findings
         .iter()
-        .map(|finding| finding.source.clone().or_else(|| view.scope().primary_key(&finding.key)))
+        .map(|finding| finding.source.clone().or_else(|| scope.primary_spelling(&finding.key)))
         .map(Option::unwrap_or_default)
         .collect();
     let here: Vec<Key> = findings.iter().map(|finding| finding.key.clone()).collect();
@@ -152,7 +153,11 @@ where
         );
         match read.await {
             (Ok(primary), Ok(standby)) => {
-                let pairs = primary.into_iter().zip(standby);
+                // What lies where keys are parked and has no business there is nobody's place.
+                let is_place = |key: &Key| scope.primary_key(key).is_some();
+                let placed = primary.into_iter().zip(&here);
+                let primary = placed.map(|(entry, key)| entry.filter(|_| is_place(key)));
+                let pairs: Vec<_> = primary.zip(standby).collect();
                 let spelt = there.into_iter().zip(here);
                 return Ok(spelt
                     .zip(pairs)

@@ -91,7 +91,8 @@ where
                 ranges: std::slice::from_ref(&part.primary),
                 at: pins.primary,
                 map: |key: &_| {
-                    let placed = self.view.place(key)?;
+                    // What has its place elsewhere is compared there.
+                    let placed = self.view.place(key).filter(|placed| part.holds(placed))?;
                     samples.pass(&placed);
                     Some(placed)
                 },

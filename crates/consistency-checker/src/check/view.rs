@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use etcd_mvcc::{Key, KeyRange};
-use keyspace_filter::Scope;
 use keyspace_filter::grammar::Shape;
+use keyspace_filter::{Scope, Stretch};
 
 use super::Landmarks;
 
@@ -29,6 +29,11 @@ pub(crate) struct Part {
 impl Part {
     fn is_empty(&self) -> bool {
         self.primary.is_empty() && self.standby.is_empty()
+    }
+
+    /// Tells whether the place of a key lies in this part.
+    pub(crate) fn holds(&self, place: &Key) -> bool {
+        self.standby.contains(place.as_bytes())
     }
 }
 
@@ -97,12 +102,12 @@ impl View {
             }
     }
 
-    /// Returns the stretches to compare: the scope's ranges, cut at the prefixes and at the
-    /// landmarks. Together they cover every key that is looked at, on both sides, once.
+    /// Returns the parts to compare: the scope's stretches, cut at the prefixes and at the landmarks.
+    /// Together they cover every key that is looked at, on both sides, once: of the primary's keys
+    /// in a part, those that have their place in it.
     pub(crate) fn parts(&self, landmarks: &Landmarks) -> Vec<Part> {
-        let ranges = self.scope.primary_ranges().iter().zip(self.scope.standby_ranges());
         let mut parts = Vec::new();
-        for (primary, standby) in ranges {
+        for Stretch { primary, standby } in self.scope.stretches() {
             let whole = Part { primary: primary.clone(), standby: standby.clone() };
             for part in self.narrowed(whole) {
                 self.cut(part, landmarks, &mut parts);
@@ -116,13 +121,16 @@ impl View {
         if self.prefixes.is_empty() {
             return vec![whole];
         }
-        if whole.primary != whole.standby {
+        let parked = self.scope.parked_range().filter(|range| range.contains(first(&whole)));
+        let before = parked.as_ref().map_or(&[][..], |range| range.start().as_bytes());
+        if whole.primary != whole.standby && parked.is_none() {
             // Spelt otherwise on the standby: read all of it, and leave the rest to the predicate.
             return vec![whole];
         }
         let within = |prefix: &Key| {
-            let range = whole.primary.intersection(&KeyRange::prefix(prefix.as_bytes()));
-            Part { primary: range.clone(), standby: range }
+            let primary = whole.primary.intersection(&KeyRange::prefix(prefix.as_bytes()));
+            let place = KeyRange::prefix(&[before, prefix.as_bytes()].concat());
+            Part { primary, standby: whole.standby.intersection(&place) }
         };
         self.prefixes.iter().map(within).collect()
     }
@@ -148,4 +156,9 @@ impl View {
         }
         parts.push(rest);
     }
+}
+
+/// The first key that a part can have on the standby.
+fn first(part: &Part) -> &[u8] {
+    part.standby.start().as_bytes()
 }

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use etcd_mvcc::{PrimaryRevision, ReadRange, StandbyRevision};
+use keyspace_filter::OWN_PREFIX;
 use keyspace_filter::grammar::Grammar;
 
 pub use self::evidence::{Arrival, Evidence, Writer};
@@ -178,6 +179,10 @@ where
 
     async fn deleted_by_others(&self, finding: &Finding) -> Judgement {
         let Some(primary) = &finding.primary else { return plain(Class::ForeignWrite) };
+        if finding.key.as_bytes().starts_with(OWN_PREFIX.as_bytes()) {
+            // It is parked: nothing on the standby but people and programs reaches it there.
+            return plain(Class::ForeignWrite);
+        }
         if let Some(envelope) = &primary.facts.envelope
             && !self.readable.contains(envelope)
         {

@@ -3,15 +3,17 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use etcd_mvcc::{FailureClass, Key, KeyRange, ReadRange, Value, WalkLimits};
+use etcd_mvcc::{FailureClass, Key, ReadRange, Side, Value, WalkLimits};
+use keyspace_filter::Stretch;
 
 use super::error::{DigestError, RecordError};
+use super::narrow::read;
 use crate::feed::{Fed, Feed, FeedError};
 use crate::patience::Patience;
 
-/// Reads `ranges`, which are sorted and disjoint, at `at`, and hands every key in scope to `sink`,
-/// ascending, as `map` spells it on the standby; `None` is out of scope. While `sink` is fed one
-/// page, the next one is on its way: memory holds two.
+/// Reads `side` of the stretches, which are sorted as the standby's keys are, at `at`, and hands every
+/// key in scope to `sink`, ascending, as `map` spells it on the standby; `None` is out of scope.
+/// While `sink` is fed one page, the next one is on its way: memory holds two.
 ///
 /// # Errors
 ///
@@ -23,21 +25,35 @@ use crate::patience::Patience;
 /// Dropping the future leaves nothing behind, and no digest.
 pub async fn digest_side<R: ReadRange>(
     reader: &R,
-    ranges: &[KeyRange],
+    (side, stretches): (Side, &[Stretch]),
     at: R::Revision,
     mut map: impl FnMut(&Key) -> Option<Key>,
     limits: WalkLimits,
     mut sink: impl FnMut(&Key, &Value) -> Result<(), RecordError>,
 ) -> Result<(), DigestError> {
-    let mut feed = Feed::new(reader, ranges, at, None, (limits, false));
+    for stretch in stretches {
+        let ranges = std::slice::from_ref(read(stretch, side));
+        let mut feed = Feed::new(reader, ranges, at, None, (limits, false));
+        // What has its place elsewhere is met there.
+        let mut place = |key: &Key| map(key).filter(|place| stretch.holds(place));
+        read_stretch(&mut feed, &mut place, &mut sink).await?;
+    }
+    Ok(())
+}
+
+async fn read_stretch<R: ReadRange>(
+    feed: &mut Feed<'_, R>,
+    place: &mut impl FnMut(&Key) -> Option<Key>,
+    sink: &mut impl FnMut(&Key, &Value) -> Result<(), RecordError>,
+) -> Result<(), DigestError> {
     let mut patience = Patience::default();
     loop {
-        let failure = match poll_fn(|cx| poll_feed(&mut feed, cx)).await {
+        let failure = match poll_fn(|cx| poll_feed(feed, cx)).await {
             Ok(Fed::End) => return Ok(()),
             Ok(Fed::Page(entries)) => {
                 patience.renew();
                 for entry in &entries {
-                    let Some(key) = map(&entry.key) else { continue };
+                    let Some(key) = place(&entry.key) else { continue };
                     sink(&key, &entry.value).map_err(DigestError::Unrecorded)?;
                 }
                 continue;

@@ -21,12 +21,12 @@ fn scope() -> Scope {
     Scope::compile(ScopeSpec { preset: Preset::None, prefixes, ..ScopeSpec::default() }).unwrap()
 }
 
-fn pair() -> (SimPrimary, SimStandby) {
+pub(crate) fn pair() -> (SimPrimary, SimStandby) {
     (SimPrimary::new(ClusterId::new(1)), SimStandby::new(ClusterId::new(2)))
 }
 
 /// Pins what both sides hold at the moment.
-struct Heads<'a>(&'a SimPrimary, &'a SimStandby);
+pub(crate) struct Heads<'a>(pub(crate) &'a SimPrimary, pub(crate) &'a SimStandby);
 
 impl PinSource for Heads<'_> {
     async fn pin(&self) -> Result<Pins, NotPinned> {
@@ -46,7 +46,7 @@ impl PinSource for Still {
     }
 }
 
-async fn checked(
+pub(crate) async fn checked(
     sides: (
         &impl ReadRange<Revision = PrimaryRevision>,
         &impl ReadRange<Revision = StandbyRevision>,
@@ -61,12 +61,12 @@ async fn checked(
     check.run(&Progress::default()).await
 }
 
-fn found(outcome: &Outcome) -> BTreeMap<String, Kind> {
+pub(crate) fn found(outcome: &Outcome) -> BTreeMap<String, Kind> {
     let findings = outcome.findings.iter();
     findings.map(|found| (found.key.to_string(), found.kind)).collect()
 }
 
-fn small_pages() -> CheckSettings {
+pub(crate) fn small_pages() -> CheckSettings {
     let limits = WalkLimits { page_bytes: 4_000, page_keys: 100 };
     CheckSettings { limits, ..CheckSettings::default() }
 }

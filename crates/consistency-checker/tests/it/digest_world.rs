@@ -12,7 +12,7 @@ use etcd_mvcc::{
 };
 use etcd_sim::{Fault, SimEtcd, SimPrimary, SimStandby};
 use futures::executor::block_on;
-use keyspace_filter::{Preset, Scope, ScopeSpec};
+use keyspace_filter::{Preset, Scope, ScopeSpec, Stretch};
 use proptest::prelude::*;
 
 /// The primary's keys under `/p/` are called `/standby/` on the standby; `/p/local/` stays where
@@ -31,12 +31,12 @@ fn scope() -> Scope {
 const LIMITS: WalkLimits = WalkLimits { page_bytes: 20_000, page_keys: 300 };
 
 /// Both clusters, each read from a place of its own.
-struct World {
-    scope: Scope,
-    primary: SimPrimary,
-    standby: SimStandby,
-    at: PrimaryRevision,
-    standby_at: StandbyRevision,
+pub(crate) struct World {
+    pub(crate) scope: Scope,
+    pub(crate) primary: SimPrimary,
+    pub(crate) standby: SimStandby,
+    pub(crate) at: PrimaryRevision,
+    pub(crate) standby_at: StandbyRevision,
 }
 
 type Content = BTreeMap<String, Vec<u8>>;
@@ -80,16 +80,22 @@ impl World {
         ranges: &[KeyRange],
         sink: impl FnMut(&Key, &Value) -> Result<(), RecordError>,
     ) -> Result<(), DigestError> {
-        let ranges = narrowed(&self.scope, side, ranges);
+        let narrowed = narrowed(&self.scope, side, ranges);
+        let stretches = (side, &narrowed[..]);
         let place = |key: &Key| self.scope.place(key);
         let admit = |key: &Key| self.scope.admits_standby(key.as_bytes()).then(|| key.clone());
         match side {
             Side::Primary => {
-                block_on(digest_side(&self.primary, &ranges, self.at, place, LIMITS, sink))
+                block_on(digest_side(&self.primary, stretches, self.at, place, LIMITS, sink))
             }
-            Side::Standby => {
-                block_on(digest_side(&self.standby, &ranges, self.standby_at, admit, LIMITS, sink))
-            }
+            Side::Standby => block_on(digest_side(
+                &self.standby,
+                stretches,
+                self.standby_at,
+                admit,
+                LIMITS,
+                sink,
+            )),
         }
     }
 
@@ -116,7 +122,7 @@ impl World {
     }
 
     /// Compares by files alone, and returns how many keys the second pass read, and what it found.
-    fn two_passes(&self) -> (u64, Vec<(Kind, String)>) {
+    pub(crate) fn two_passes(&self) -> (u64, Vec<(Kind, String)>) {
         let limits = FileLimits::default();
         let (left, right) = (self.tree(Side::Primary, 4, 512), self.tree(Side::Standby, 2, 256));
         let open =
@@ -223,7 +229,7 @@ fn a_compacted_revision_is_an_error_at_the_start_and_in_the_middle() {
 #[tokio::test(start_paused = true)]
 async fn a_read_that_fails_is_repeated_and_one_that_keeps_failing_is_an_error() {
     let world = World::new(&thousands(), &thousands());
-    let ranges = world.scope.primary_ranges();
+    let stretches = (Side::Primary, world.scope.stretches());
     let place = |key: &Key| world.scope.place(key);
     for _ in 0..5 {
         world.primary.inject(Fault::ReadFails);
@@ -233,11 +239,11 @@ async fn a_read_that_fails_is_repeated_and_one_that_keeps_failing_is_an_error() 
         keys += 1;
         Ok(())
     };
-    digest_side(&world.primary, ranges, world.at, place, LIMITS, sink).await.unwrap();
+    digest_side(&world.primary, stretches, world.at, place, LIMITS, sink).await.unwrap();
     assert_eq!(keys, 3_000);
     world.primary.set_away(true);
     let sink = |_: &Key, _: &Value| panic!("nothing is read");
-    let ended = digest_side(&world.primary, ranges, world.at, place, LIMITS, sink).await;
+    let ended = digest_side(&world.primary, stretches, world.at, place, LIMITS, sink).await;
     let error = ended.unwrap_err();
     assert!(matches!(error, DigestError::Unread(_)), "{error:?}");
     assert_eq!(error.class(), FailureClass::Retry);
@@ -282,11 +288,12 @@ impl ReadRange for Stutters {
 fn a_peer_that_breaks_the_protocol_has_no_digest() {
     let world = World::new(&thousands(), &thousands());
     let liar = Stutters(world.standby.clone());
-    let (all, at) = ([KeyRange::all()], world.standby_at);
+    let all = Stretch { primary: KeyRange::all(), standby: KeyRange::all() };
+    let (all, at) = ((Side::Standby, &[all][..]), world.standby_at);
     let same = |key: &Key| Some(key.clone());
     let limits = WalkLimits::default();
     let sink = |_: &Key, _: &Value| panic!("nothing is believed");
-    let error = block_on(digest_side(&liar, &all, at, same, limits, sink)).unwrap_err();
+    let error = block_on(digest_side(&liar, all, at, same, limits, sink)).unwrap_err();
     assert!(matches!(error, DigestError::Broken { breach: Breach::Limit | Breach::Order }));
     assert_eq!(error.class(), FailureClass::Fatal);
 }
@@ -308,7 +315,12 @@ proptest! {
             .collect();
         let holds = |ranges: &[KeyRange], key: &Key| ranges.iter().any(|r| r.contains(key.as_bytes()));
         for side in [Side::Primary, Side::Standby] {
+            let read = |stretch: Stretch| match side {
+                Side::Primary => stretch.primary,
+                Side::Standby => stretch.standby,
+            };
             let narrowed = narrowed(&scope, side, &ranges);
+            let narrowed: Vec<KeyRange> = narrowed.into_iter().map(read).collect();
             for pair in narrowed.windows(2) {
                 prop_assert!(pair[0].end().is_some_and(|end| end <= pair[1].start()));
             }

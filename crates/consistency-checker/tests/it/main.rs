@@ -8,6 +8,7 @@ mod digest_tree;
 mod digest_world;
 mod hostile;
 mod interrupted;
+mod parking;
 mod world;
 
 #[test]

@@ -72,6 +72,8 @@ async fn what_is_out_of_scope_is_never_sent() {
     for wrong in [
         txn(vec![put("/elsewhere", "1").into()]),
         txn(vec![own().into()]),
+        txn(vec![put(&format!("{OWN}parked/elsewhere"), "1").into()]),
+        txn(vec![put("/etcd-sync/other/parked/registry/a", "1").into()]),
         Txn { own: vec![put("/registry/a", "1")], ..txn(Vec::new()) },
         Txn { guard: Guard::default(), ..txn(vec![put("/registry/a", "1").into()]) },
     ] {
@@ -79,6 +81,16 @@ async fn what_is_out_of_scope_is_never_sent() {
         assert_eq!((failure.class, failure.outcome_unknown), (FailureClass::Fatal, false));
     }
     assert_eq!(standby.head().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn what_is_parked_is_written_as_the_rest_is() {
+    let etcd = Etcd::start(&[]).await;
+    let standby = etcd.standby();
+    let place = format!("{OWN}parked/registry/a");
+    let done = standby.commit(txn(vec![put(&place, "1").into()])).await.unwrap();
+    assert!(matches!(done, Commit::Done(_)));
+    assert_eq!(value(&standby, &place).await.as_deref(), Some("1"));
 }
 
 #[tokio::test]

@@ -149,7 +149,9 @@ pub(crate) fn settings(endpoints: &[String]) -> Settings {
 }
 
 pub(crate) fn standby(settings: Settings) -> Standby {
-    Standby::new(settings, OWN, Arc::new(|key: &[u8]| key.starts_with(b"/registry/"))).unwrap()
+    let parked = format!("{OWN}parked/registry/").into_bytes();
+    let admits = move |key: &[u8]| key.starts_with(b"/registry/") || key.starts_with(&parked);
+    Standby::new(settings, OWN, Arc::new(admits)).unwrap()
 }
 
 pub(crate) fn put(key: &str, value: &str) -> Op {

@@ -6,6 +6,7 @@
 mod errors;
 mod grammar;
 mod kubernetes;
+mod parking;
 mod properties;
 mod ranges;
 mod rewriting;

@@ -44,6 +44,7 @@ const PREFIXES: &[&str] = &[
     "\u{7f}",
 ];
 const PATTERNS: &[&str] = &["*", "a", "team", "default", "*a*", "t*", "global"];
+const PARKED: &str = "/etcd-sync/m/parked";
 const RESOURCES: &[&str] =
     &["*", "pods", "secrets", "events", "g.io/plural", "*/*", "p*", "persistentvolumes", "ranges"];
 
@@ -53,7 +54,7 @@ fn text(from: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 fn rules() -> impl Strategy<Value = Vec<RuleSpec>> {
     let rule = (
-        any::<bool>(),
+        select(&[Action::Include, Action::HoldUntilPromote, Action::Local][..]),
         option::weighted(0.3, text(PREFIXES)),
         option::weighted(0.3, text(PATTERNS)),
         option::weighted(0.6, text(RESOURCES)),
@@ -61,14 +62,14 @@ fn rules() -> impl Strategy<Value = Vec<RuleSpec>> {
         any::<bool>(),
         any::<bool>(),
     )
-        .prop_map(|(include, prefix, namespace, resource, name, bold, hasty)| RuleSpec {
+        .prop_map(|(action, prefix, namespace, resource, name, bold, hasty)| RuleSpec {
             prefix,
             namespace,
             resource,
             name,
             r#unsafe: bold,
-            urgent: include && hasty,
-            ..RuleSpec::new(if include { Action::Include } else { Action::Local })
+            urgent: action == Action::Include && hasty,
+            ..RuleSpec::new(action)
         });
     vec(rule, 0..4)
 }
@@ -81,7 +82,8 @@ fn spec() -> impl Strategy<Value = ScopeSpec> {
         vec(text(&["team", "a", "b"]), 0..2),
         vec(text(&["default", "kube-system"]), 0..2),
     );
-    (flags, rules(), option::of(text(PREFIXES))).prop_map(|(flags, rules, dest)| {
+    let dest = option::weighted(0.3, text(PREFIXES));
+    (flags, rules(), dest).prop_map(|(flags, rules, dest)| {
         let (bare, prefixes, exclude_prefixes, exclude_namespaces, include_namespaces) = flags;
         ScopeSpec {
             preset: if bare { Preset::None } else { Preset::Kubernetes },
@@ -91,6 +93,7 @@ fn spec() -> impl Strategy<Value = ScopeSpec> {
             exclude_namespaces,
             include_namespaces,
             rules,
+            parked_prefix: Some(PARKED.to_owned()),
             ..ScopeSpec::default()
         }
     })
@@ -120,9 +123,12 @@ proptest! {
         for key in keys.into_iter().filter(|key| scope.admits(key)) {
             prop_assert_eq!(holding(scope.primary_ranges(), &key), 1);
             prop_assert!(scope.primary_hull().contains(&key));
-            let placed = scope.place(&Key::from(key)).unwrap();
-            prop_assert_eq!(holding(scope.standby_ranges(), placed.as_bytes()), 1);
-            prop_assert!(scope.standby_hull().contains(placed.as_bytes()));
+            let placed = scope.place(&Key::from(key.clone())).unwrap();
+            let parked = scope.decide(&key).parked;
+            prop_assert_eq!(holding(scope.standby_ranges(), placed.as_bytes()), usize::from(!parked));
+            prop_assert!(parked || scope.standby_hull().contains(placed.as_bytes()));
+            let own = scope.parked_range().is_some_and(|range| range.contains(placed.as_bytes()));
+            prop_assert_eq!(own, parked);
         }
     }
 
@@ -144,7 +150,12 @@ proptest! {
             let placed = scope.place(&key);
             prop_assert_eq!(placed.is_some(), scope.admits(key.as_bytes()));
             if let Some(placed) = placed {
-                prop_assert!(!placed.is_empty() && !placed.as_bytes().starts_with(b"/etcd-sync/"));
+                let parked = placed.as_bytes().starts_with(b"/etcd-sync/");
+                prop_assert!(!placed.is_empty());
+                prop_assert_eq!(parked, scope.decide(key.as_bytes()).parked);
+                prop_assert_eq!(parked, scope.is_parked(placed.as_bytes()));
+                // The own place of what is held is nobody's.
+                prop_assert!(!parked || scope.primary_key(&key).is_none());
                 prop_assert!(scope.admits_standby(placed.as_bytes()));
                 prop_assert_eq!(scope.primary_key(&placed), Some(key));
             }
@@ -155,7 +166,8 @@ proptest! {
     fn a_standby_key_in_scope_has_a_place_it_came_from(scope in scope(), keys in vec(key(), 1..20)) {
         for key in keys.into_iter().map(Key::from) {
             let primary = scope.primary_key(&key);
-            prop_assert_eq!(primary.is_some(), scope.admits_standby(key.as_bytes()));
+            let stray = scope.is_parked(key.as_bytes()) && primary.is_none();
+            prop_assert_eq!(primary.is_some() || stray, scope.admits_standby(key.as_bytes()));
             if let Some(primary) = primary {
                 prop_assert_eq!(scope.place(&primary), Some(key));
             }
@@ -163,10 +175,51 @@ proptest! {
     }
 
     #[test]
+    fn within_each_stretch_both_sides_have_the_same_order_and_all_keys_lie_in_one(
+        scope in scope(),
+        keys in vec(key(), 2..20),
+    ) {
+        let mut keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
+        keys.sort();
+        let mut walked: Vec<Key> = Vec::new();
+        for stretch in scope.stretches() {
+            let read = keys.iter().filter(|key| stretch.primary.contains(key.as_bytes()));
+            walked.extend(read.filter_map(|key| scope.place(key)).filter(|key| stretch.holds(key)));
+        }
+        let mut placed: Vec<Key> = keys.iter().filter_map(|key| scope.place(key)).collect();
+        placed.sort();
+        prop_assert_eq!(walked, placed);
+    }
+
+    #[test]
+    fn the_stretches_of_the_standby_are_sorted_and_hold_the_whole_parking_place(scope in scope()) {
+        let stretches = scope.stretches();
+        for pair in stretches.windows(2) {
+            prop_assert!(pair[0].standby.end().is_some_and(|end| end <= pair[1].standby.start()));
+        }
+        let parked = scope.parked_range().unwrap();
+        let within = stretches.iter().filter(|s| !s.standby.intersection(&parked).is_empty());
+        let within: Vec<&KeyRange> = within.map(|stretch| &stretch.standby).collect();
+        prop_assert_eq!(within[0].start(), parked.start());
+        prop_assert_eq!(within.last().unwrap().end(), parked.end());
+        prop_assert!(within.windows(2).all(|pair| pair[0].end() == Some(pair[1].start())));
+    }
+
+    #[test]
+    fn where_keys_are_parked_is_no_part_of_the_hash(spec in spec()) {
+        let elsewhere = ScopeSpec { parked_prefix: Some("/etcd-sync/n/parked".into()), ..spec.clone() };
+        let (Ok(here), Ok(there)) = (Scope::compile(spec), Scope::compile(elsewhere)) else {
+            return Ok(());
+        };
+        prop_assert_eq!(here.hash(), there.hash());
+    }
+
+    #[test]
     fn rewriting_keeps_the_order(scope in scope(), keys in vec(key(), 2..20)) {
         let mut keys: Vec<Key> = keys.into_iter().map(Key::from).collect();
         keys.sort();
-        let placed: Vec<Key> = keys.iter().filter_map(|key| scope.place(key)).collect();
+        let live = keys.iter().filter(|key| !scope.decide(key.as_bytes()).parked);
+        let placed: Vec<Key> = live.filter_map(|key| scope.place(key)).collect();
         prop_assert!(placed.is_sorted());
     }
 

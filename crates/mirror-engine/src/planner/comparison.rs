@@ -3,9 +3,10 @@
 use etcd_mvcc::{
     Key, Merge, Page, PageRequest, PrimaryRevision, Side, StandbyRevision, Step, Walk, WalkLimits,
 };
-use keyspace_filter::{Scope, Turn};
+use keyspace_filter::{Scope, Stretch, Turn};
 
-/// A comparison of the scope on both sides, page by page.
+/// A comparison of the scope on both sides, page by page, in the order of the standby's keys: where
+/// the primary has them in another, because they are parked, it is walked in the standby's.
 ///
 /// Each side is pinned by its first page. A pin that compaction overtakes is replaced: the
 /// comparison goes on, and [`Comparison::pins`] tells that it spans more than one.
@@ -13,6 +14,11 @@ use keyspace_filter::{Scope, Turn};
 pub(crate) struct Comparison {
     scope: Scope,
     turns: Turns,
+    /// What is walked, in this order.
+    stretches: Vec<Stretch>,
+    limits: WalkLimits,
+    primary_keys_only: bool,
+    standby_keys_only: bool,
     primary: Walk,
     standby: Walk,
     primary_asked: Option<PageRequest<PrimaryRevision>>,
@@ -21,7 +27,6 @@ pub(crate) struct Comparison {
     standby_pin: Option<StandbyRevision>,
     pins: Option<Pins>,
     merge: Merge,
-    page_bytes: usize,
     waiting_bytes: usize,
     /// What the primary's pages held, in scope.
     pub(crate) keys_read: u64,
@@ -57,32 +62,43 @@ impl Comparison {
         primary_keys_only: bool,
         standby_keys_only: bool,
     ) -> Self {
-        let primary = Walk::new(scope.primary_ranges(), limits, primary_keys_only);
-        let standby = Walk::new(scope.standby_ranges(), limits, standby_keys_only);
-        Self::of(scope, Turns::All, primary, standby, limits)
+        let stretches = scope.stretches().to_vec();
+        Self::of(scope, Turns::All, stretches, limits, (primary_keys_only, standby_keys_only))
     }
 
     /// Compares only the keys that go first.
     pub(crate) fn of_first(scope: &Scope, limits: WalkLimits, keys_only: bool) -> Self {
         let (primary, standby) = scope.first_ranges();
-        let primary = Walk::new(&primary, limits, keys_only);
-        let standby = Walk::new(&standby, limits, keys_only);
-        Self::of(scope, Turns::First, primary, standby, limits)
+        let both = primary.into_iter().zip(standby);
+        let stretches = both.map(|(primary, standby)| Stretch { primary, standby }).collect();
+        Self::of(scope, Turns::First, stretches, limits, (keys_only, keys_only))
     }
 
-    fn of(scope: &Scope, turns: Turns, primary: Walk, standby: Walk, limits: WalkLimits) -> Self {
+    fn of(
+        scope: &Scope,
+        turns: Turns,
+        stretches: Vec<Stretch>,
+        limits: WalkLimits,
+        keys_only: (bool, bool),
+    ) -> Self {
+        let (primary_keys_only, standby_keys_only) = keys_only;
+        let primary: Vec<_> = stretches.iter().map(|stretch| stretch.primary.clone()).collect();
+        let standby: Vec<_> = stretches.iter().map(|stretch| stretch.standby.clone()).collect();
         Self {
             scope: scope.clone(),
             turns,
-            primary,
-            standby,
+            stretches,
+            limits,
+            primary_keys_only,
+            standby_keys_only,
+            primary: Walk::new(&primary, limits, primary_keys_only),
+            standby: Walk::new(&standby, limits, standby_keys_only),
             primary_asked: None,
             standby_asked: None,
             primary_pin: None,
             standby_pin: None,
             pins: None,
             merge: Merge::new(),
-            page_bytes: limits.page_bytes,
             waiting_bytes: 0,
             keys_read: 0,
             bytes_read: 0,
@@ -102,12 +118,23 @@ impl Comparison {
     }
 
     /// Skips everything before `cursor`, which an earlier comparison had reached at `base`.
-    pub(crate) fn resume(&mut self, cursor: &Key, base: PrimaryRevision) {
-        if let Some(key) = self.scope.primary_key(cursor) {
-            self.primary.skip_to(&key);
-            self.standby.skip_to(cursor);
-        }
-        self.pins = Some(Pins { first: base, last: base });
+    pub(crate) fn resume(self, cursor: &Key, base: PrimaryRevision) -> Self {
+        let spelt = self.scope.primary_spelling(cursor);
+        let rest = self.stretches.into_iter().map(|stretch| {
+            let Stretch { primary, standby } = &stretch;
+            match (&spelt, standby.contains(cursor.as_bytes())) {
+                (Some(key), true) => Stretch {
+                    primary: primary.starting_at(key.clone()),
+                    standby: standby.starting_at(cursor.clone()),
+                },
+                (_, false) | (None, true) => stretch,
+            }
+        });
+        let ahead = |stretch: &Stretch| stretch.standby.end().is_none_or(|end| end > cursor);
+        let stretches = rest.filter(ahead).collect();
+        let keys_only = (self.primary_keys_only, self.standby_keys_only);
+        let comparison = Self::of(&self.scope, self.turns, stretches, self.limits, keys_only);
+        Self { pins: Some(Pins { first: base, last: base }), ..comparison }
     }
 
     /// Returns the revisions that the primary was read at, once there is one.
@@ -133,7 +160,8 @@ impl Comparison {
     /// Returns the next page of the primary to read, if one is wanted: while one page is being
     /// worked on, the next one is on its way.
     pub(crate) fn want_primary(&mut self) -> Option<PageRequest<PrimaryRevision>> {
-        let plenty = self.merge.waiting(Side::Primary) > 0 && self.waiting_bytes > self.page_bytes;
+        let plenty =
+            self.merge.waiting(Side::Primary) > 0 && self.waiting_bytes > self.limits.page_bytes;
         if self.primary_asked.is_some() || plenty {
             return None;
         }
@@ -145,7 +173,8 @@ impl Comparison {
     /// Returns the next page of the standby to read, if one is wanted. `quiet` says that no
     /// transaction of ours is on its way: only then may a new pin be taken.
     pub(crate) fn want_standby(&mut self, quiet: bool) -> Option<PageRequest<StandbyRevision>> {
-        let plenty = self.merge.waiting(Side::Standby) > 0 && self.waiting_bytes > self.page_bytes;
+        let plenty =
+            self.merge.waiting(Side::Standby) > 0 && self.waiting_bytes > self.limits.page_bytes;
         let may_pin = quiet || self.standby_pin.is_some();
         if self.standby_asked.is_some() || plenty || !may_pin {
             return None;
@@ -160,10 +189,13 @@ impl Comparison {
         self.primary_pin = Some(page.at);
         let first = self.pins.map_or(page.at, |pins| pins.first);
         self.pins = Some(Pins { first, last: page.at });
-        if request.range.end() == self.primary_range_end(&request) {
+        let left = self.primary.ranges_left();
+        self.primary.advance(&request, &page);
+        let walked = self.stretches.iter().filter(|stretch| !stretch.primary.is_empty());
+        let Some(stretch) = walked.rev().nth(left.saturating_sub(1)) else { return };
+        if request.range == stretch.primary {
             self.keys_counted += page.count;
         }
-        self.primary.advance(&request, &page);
         let keys = page.entries.len();
         let (scope, turns) = (&self.scope, self.turns);
         let entries: Vec<_> = page
@@ -171,7 +203,8 @@ impl Comparison {
             .into_iter()
             .filter_map(|mut entry| {
                 entry.key = scope.place(&entry.key)?;
-                turns.has(scope, &entry.key).then_some(entry)
+                // What has its place elsewhere is met there.
+                (stretch.holds(&entry.key) && turns.has(scope, &entry.key)).then_some(entry)
             })
             .collect();
         let bytes: usize = entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
@@ -180,12 +213,6 @@ impl Comparison {
         self.bytes_read += bytes as u64;
         self.waiting_bytes += bytes;
         self.merge.feed_primary(entries);
-    }
-
-    /// The end of the scope's range that a request begins, if it begins one.
-    fn primary_range_end<'a>(&'a self, request: &PageRequest<PrimaryRevision>) -> Option<&'a Key> {
-        let ranges = self.scope.primary_ranges();
-        ranges.iter().find(|range| range.start() == request.range.start())?.end()
     }
 
     pub(crate) fn standby_page(&mut self, page: Page<StandbyRevision>) {

@@ -12,7 +12,7 @@ use keyspace_filter::Scope;
 use kube_meta::skim;
 
 use super::batch::op_bytes;
-use super::order::{Kin, Kinds, Orphan};
+use super::order::{Kin, Kinds, Orphan, Owner};
 use crate::held_back::HeldBack;
 use crate::own_keys::OwnKeys;
 use crate::record::RecordError;
@@ -146,24 +146,24 @@ impl Withheld {
             self.release(own, key);
             return false;
         }
-        let kin = Kin::read(value, &mut self.kinds);
-        let orphaned = !kin.owners.is_empty()
-            && kin.owners.iter().all(|owner| self.missing.contains(&owner.uid));
+        let kin = Kin::read(value, scope.is_parked(key.as_bytes()), &mut self.kinds);
+        let mut hashes = kin.owners.iter().flat_map(Owner::hashes);
+        let orphaned = !kin.owners.is_empty() && hashes.all(|owner| self.missing.contains(&owner));
         if !orphaned {
             self.release(own, key);
             return false;
         }
-        let owners = kin.owners.iter().map(|owner| owner.uid).collect();
+        let owners = kin.owners.iter().flat_map(Owner::hashes).collect();
         self.hold(own, key.clone(), HeldBack::Owners { uid: kin.uid, owners })
     }
 
     /// An object is written, and not held back: if it was missing, whatever waited for it is to be
     /// written as well. `true` if there is such an object.
-    pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
+    pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value, is_parked: bool) -> bool {
         if self.missing.is_empty() {
             return false;
         }
-        let kin = Kin::read(value, &mut self.kinds);
+        let kin = Kin::read(value, is_parked, &mut self.kinds);
         let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
         let mut owned = false;
         for (key, why) in &mut self.keys {
@@ -232,7 +232,7 @@ mod tests {
     /// A whole comparison has found `orphan` without its owner.
     fn found(own: &OwnKeys) -> Withheld {
         let (key, value) = object("orphan", Some("gone"));
-        let kin = Kin::read(&value, &mut Kinds::default());
+        let kin = Kin::read(&value, false, &mut Kinds::default());
         let owners = kin.owners.iter().map(|owner| owner.uid).collect();
         let mut withheld = Withheld::default();
         withheld.replace(own, vec![Orphan { key, uid: kin.uid, owners }]);
@@ -252,7 +252,7 @@ mod tests {
         for withheld in [&mut withheld, &mut restarted] {
             let mut kept_off = |(key, value): &(Key, Value)| {
                 let kept_off = withheld.judge(&own, &scope, key, value, true);
-                (kept_off, !kept_off && withheld.came(&own, value))
+                (kept_off, !kept_off && withheld.came(&own, value, false))
             };
             let (orphan, below) = (object("orphan", Some("gone")), object("below", Some("orphan")));
             assert_eq!(kept_off(&below), (true, false));

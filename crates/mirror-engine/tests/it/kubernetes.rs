@@ -17,7 +17,7 @@ pub(crate) struct Objects {
     /// How many objects were ever made: each has a uid of its own.
     made: u64,
     /// Where each uid is, of those that are there.
-    alive: BTreeMap<String, Key>,
+    pub(crate) alive: BTreeMap<String, Key>,
     /// Orphans that were held back at some time.
     pub(crate) held_back: BTreeSet<Key>,
 }
@@ -114,11 +114,14 @@ impl World {
         if let Some(Phase::Copying(position)) = phase {
             for op in writes {
                 let Op::Put { key, value } = op else { continue };
+                if self.scope.is_parked(key.as_bytes()) {
+                    continue;
+                }
                 for owner in skim(value.expose()).owners() {
                     let Some(place) = objects.alive.get(owner.uid) else { continue };
                     // A circle that is too large for a transaction has to be cut somewhere.
                     let expected = !self.owns(key, place, position.base)
-                        && self.scope.admits(place.as_bytes())
+                        && self.scope.place(place).as_ref() == Some(place)
                         && self.was_there(place, owner.uid, value)
                         && !self.is_held_back(place);
                     assert!(

@@ -19,5 +19,6 @@ mod guards;
 mod kubernetes;
 mod operator;
 mod orders;
+mod parking;
 mod repairs;
 mod world;

@@ -13,7 +13,7 @@ use mirror_engine::{
     RepairOrder, RepairOutcome, RepairPlan, RepairPlanError, RepairRecord, Surplus, repair_plan,
 };
 
-use crate::world::{PREFIX, World};
+use crate::world::World;
 
 /// What strangers did to keys that the primary may have, and the mirror has not undone.
 #[derive(Default)]
@@ -124,6 +124,7 @@ impl World {
     /// Somebody else writes or deletes a key that the primary may have.
     pub(crate) fn tamper(&mut self) {
         let key = Key::from(format!("/d/{:02}", self.rng.below(20)));
+        let key = self.placed(&key);
         let there = self.standby.get(key.as_bytes()).is_some();
         if there && self.rng.below(2) == 0 {
             self.tamper_delete(&key);
@@ -134,7 +135,9 @@ impl World {
     }
 
     pub(crate) fn tamper_put(&mut self, key: &Key, value: &str) {
-        if self.standby.get(key.as_bytes()).is_none() && self.primary.get(key.as_bytes()).is_none()
+        let source = self.scope.primary_spelling(key).unwrap();
+        if self.standby.get(key.as_bytes()).is_none()
+            && self.primary.get(source.as_bytes()).is_none()
         {
             self.tampered.strange.insert(key.clone());
         }
@@ -286,7 +289,7 @@ impl World {
     fn invariant_only_what_was_accepted_is_written(&self, record: &RepairRecord, op: &Op) {
         let accepted = &self.operator.orders[&record.order].keys;
         let key = op.key();
-        let range = KeyRange::single(key);
+        let range = KeyRange::single(&self.scope.primary_spelling(key).unwrap());
         let primary = self.primary.truth_at(&range, record.revision).into_iter().next();
         match op {
             Op::Put { value, .. } => {
@@ -325,15 +328,8 @@ impl World {
     fn invariant_what_was_asked_for_is_mended(&self, record: &RepairRecord) {
         let RepairRecord { planned, written, skipped, .. } = record;
         assert_eq!(written.total() + skipped, planned.total(), "{record:?}");
-        let range = KeyRange::prefix(PREFIX);
-        let value =
-            |(key, value): (Key, Value)| self.scope.admits(key.as_bytes()).then_some((key, value));
-        let primary = self.primary.truth_at(&range, record.revision);
-        let primary: BTreeMap<_, _> =
-            primary.into_iter().map(|entry| (entry.key, entry.value)).filter_map(value).collect();
-        let standby = self.standby.truth_at(&range, self.standby.revision());
-        let standby: BTreeMap<_, _> =
-            standby.into_iter().map(|entry| (entry.key, entry.value)).filter_map(value).collect();
+        let primary = self.primary_in_scope(record.revision);
+        let standby = self.standby_in_scope(self.standby.revision());
         for key in primary.keys().chain(standby.keys()) {
             let asked = match (primary.get(key), standby.get(key)) {
                 (Some(_), None) => record.kinds.missed,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
-    Batch, ClusterId, Commit, Committed, Entry, Failure, FailureClass, Group, Key, KeyRange, Op,
+    Batch, ClusterId, Commit, Committed, Failure, FailureClass, Group, Key, KeyRange, Op,
     PrimaryRevision, Revision, StandbyRevision, Txn, Value,
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
@@ -234,7 +234,7 @@ impl World {
     }
 
     /// What the keys in scope begin with.
-    fn prefix(&self) -> &'static [u8] {
+    pub(crate) fn prefix(&self) -> &'static [u8] {
         if self.objects.is_some() { b"/registry/" } else { PREFIX }
     }
 
@@ -265,7 +265,8 @@ impl World {
             .collect();
         for mutation in &mutations {
             if let Mutation::Put { key, .. } = mutation {
-                self.tampered.primary_wrote(key);
+                let place = self.placed(key);
+                self.tampered.primary_wrote(&place);
             }
         }
         self.primary.write(&mutations).unwrap();
@@ -273,11 +274,12 @@ impl World {
 
     /// Somebody else writes keys on the standby that the primary never has.
     fn foreign_write(&mut self) {
-        let places = match &self.objects {
-            Some(_) => ["/registry/configmaps/theirs/z", "/registry/pods/theirs/z", "/f/"],
-            None => ["/d/z", "/d/out/", "/f/"],
+        let mut places = match &self.objects {
+            Some(_) => vec!["/registry/configmaps/theirs/z", "/registry/pods/theirs/z", "/f/"],
+            None => vec!["/d/z", "/d/out/", "/f/"],
         };
-        let place = places[self.rng.below(3) as usize];
+        places.extend(self.own_places());
+        let place = places[self.rng.below(places.len() as u64) as usize];
         let key = Key::from(format!("{place}{}", self.rng.below(4)));
         if self.rng.below(4) == 0 {
             self.standby.delete(key.clone()).unwrap();
@@ -566,11 +568,8 @@ impl World {
         if !checkpoint.is_whole() {
             return;
         }
-        let primary = self.mirrored(
-            &self.primary.truth_at(&KeyRange::prefix(self.prefix()), checkpoint.revision),
-        );
-        let mut standby =
-            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(self.prefix()), written_at));
+        let primary = self.mirrored(self.primary_in_scope(checkpoint.revision));
+        let mut standby = self.mirrored(self.standby_in_scope(written_at));
         standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
@@ -587,18 +586,12 @@ impl World {
         self.last_whole = Some(checkpoint.revision);
     }
 
-    fn mirrored<R: Revision>(&self, entries: &[Entry<R>]) -> BTreeMap<Key, Value> {
-        let ours = |key: &Key| {
-            !self.is_held_back(key)
-                && self.scope.admits(key.as_bytes())
-                && !self.foreign.contains_key(key)
-                && !self.tampered.holds(key)
-        };
+    /// What the mirror answers for, of what lies in scope.
+    fn mirrored(&self, mut entries: BTreeMap<Key, Value>) -> BTreeMap<Key, Value> {
+        entries.retain(|key, _| {
+            !self.is_held_back(key) && !self.foreign.contains_key(key) && !self.tampered.holds(key)
+        });
         entries
-            .iter()
-            .filter(|entry| ours(&entry.key))
-            .map(|entry| (entry.key.clone(), entry.value.clone()))
-            .collect()
     }
 
     /// I7: of what others made, only a repair that names surplus deletes anything.

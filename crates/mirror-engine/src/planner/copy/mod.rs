@@ -78,8 +78,8 @@ impl Copying {
         let mut round = planner.round(position.since);
         if !position.cursor.is_empty() {
             round.lane = Lane::All;
-            round.comparison = planner.comparison_of(Lane::All, position.since);
-            round.comparison.resume(&position.cursor, position.base);
+            let comparison = planner.comparison_of(Lane::All, position.since);
+            round.comparison = comparison.resume(&position.cursor, position.base);
             round.resumed_at = position.cursor.clone();
             // It alone proves nothing: what lies before the cursor is as old as `base`.
             round.left_over = true;

@@ -162,7 +162,8 @@ impl Planner {
             if kept_off {
                 held.insert(wanted.standby_key.clone());
             }
-            came |= !kept_off && withheld.came(own, &entry.value);
+            came |= !kept_off
+                && withheld.came(own, &entry.value, scope.is_parked(wanted.standby_key.as_bytes()));
             !kept_off
         });
         round.again |= !room;

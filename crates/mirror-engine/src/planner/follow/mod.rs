@@ -271,7 +271,7 @@ impl Planner {
         batch.changes.retain(|change| match &change.op {
             Op::Put { key, value } => {
                 let kept_off = withheld.judge(own, scope, key, value, change.is_new);
-                came |= !kept_off && withheld.came(own, value);
+                came |= !kept_off && withheld.came(own, value, scope.is_parked(key.as_bytes()));
                 !kept_off
             }
             Op::Delete { key } => {

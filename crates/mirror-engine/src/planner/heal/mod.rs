@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use etcd_mvcc::{
     Committed, Entry, Expect, Failure, FailureClass, Key, Op, PrimaryRevision, Revision as _, Value,
 };
+use keyspace_filter::OWN_PREFIX;
 use kube_meta::skim;
 
 pub(super) use self::drift::Drift;
@@ -145,10 +146,11 @@ impl Planner {
                         return false;
                     }
                     let namespace = scope.namespace_of(wanted.standby_key.as_bytes());
-                    // What ends anyway is not called back to life, nor is what is held back.
-                    !deleting
-                        && !withheld.holds(&wanted.standby_key)
-                        && !namespace.is_some_and(|name| ending.contains(&*name))
+                    // What ends anyway is not called back to life, nor is what is held back; what is
+                    // parked has no life yet.
+                    let ends = deleting || namespace.is_some_and(|name| ending.contains(&*name));
+                    !withheld.holds(&wanted.standby_key)
+                        && (!ends || scope.is_parked(wanted.standby_key.as_bytes()))
                 });
             }
             Err(failure) if failure.class == FailureClass::Resync => {
@@ -194,6 +196,9 @@ fn last_segment(key: &Key) -> Option<&[u8]> {
 /// Who on a live standby is known to delete or change such an object.
 fn suspect(key: &Key, value: &Value) -> &'static str {
     let meta = skim(value.expose());
+    if key.as_bytes().starts_with(OWN_PREFIX.as_bytes()) {
+        return "a person or a program that writes where objects are parked";
+    }
     if meta.owners().next().is_some() {
         "the garbage collector: none of its owners is on the standby under the uid that it names, or \
          kube-controller-manager remembers one as absent until it is restarted"

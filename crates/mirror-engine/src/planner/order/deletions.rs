@@ -32,7 +32,7 @@ impl Deletions {
     pub(crate) fn push(&mut self, entry: Entry<StandbyRevision>) {
         use etcd_mvcc::Revision as _;
 
-        let kin = Kin::read(&entry.value, &mut self.kinds);
+        let kin = Kin::read(&entry.value, false, &mut self.kinds);
         self.keys.push(Doomed {
             key: entry.key,
             modified: entry.modified,

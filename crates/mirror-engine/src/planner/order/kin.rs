@@ -9,6 +9,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// Where an object stands among its kin. Uids are kept as hashes of 8 bytes: among the millions of
 /// objects that an etcd holds, two alike are not to be expected.
+///
+/// An object that is parked is not there for the standby's collector, and can own nothing that is
+/// not parked as well: it has a hash of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Kin {
     /// The hash of its uid, if it has one that can be read.
@@ -26,6 +29,20 @@ pub(crate) struct Owner {
     pub(crate) uid: u64,
     /// The kind: `ReplicaSet`.
     pub(crate) kind: Arc<str>,
+    /// Who names it is parked: it may be so, too.
+    pub(crate) parked: bool,
+}
+
+impl Owner {
+    /// Returns the hashes of which each would do.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = u64> + use<> {
+        [self.uid].into_iter().chain(self.parked.then(|| parked(self.uid)))
+    }
+
+    /// Tells whether it is among these.
+    pub(crate) fn is_among(&self, uids: &BTreeSet<u64>) -> bool {
+        self.hashes().any(|hash| uids.contains(&hash))
+    }
 }
 
 /// The kinds that are named as owners: a handful, however many objects name them.
@@ -44,20 +61,31 @@ impl Kinds {
 }
 
 impl Kin {
-    /// Reads a value.
-    pub(crate) fn read(value: &Value, kinds: &mut Kinds) -> Self {
+    /// Reads the value of an object that is parked, or of one that is not.
+    pub(crate) fn read(value: &Value, is_parked: bool, kinds: &mut Kinds) -> Self {
         let meta = skim(value.expose());
-        let owners = meta
-            .owners()
-            .filter(|owner| !owner.uid.is_empty())
-            .map(|owner| Owner { uid: hash(owner.uid), kind: kinds.shared(owner.kind) });
-        Self { uid: meta.uid().map(hash), owners: owners.collect(), readable: meta.is_readable() }
+        let owners = meta.owners().filter(|owner| !owner.uid.is_empty()).map(|owner| Owner {
+            uid: hash(owner.uid),
+            kind: kinds.shared(owner.kind),
+            parked: is_parked,
+        });
+        let uid = meta.uid().map(|uid| known_as(uid, is_parked));
+        Self { uid, owners: owners.collect(), readable: meta.is_readable() }
     }
 }
 
 /// Returns the hash of a value's uid, if it has one that can be read.
-pub(crate) fn uid(value: &Value) -> Option<u64> {
-    skim(value.expose()).uid().map(hash)
+pub(crate) fn uid(value: &Value, is_parked: bool) -> Option<u64> {
+    skim(value.expose()).uid().map(|uid| known_as(uid, is_parked))
+}
+
+fn known_as(uid: &str, is_parked: bool) -> u64 {
+    if is_parked { parked(hash(uid)) } else { hash(uid) }
+}
+
+/// The hash of an object that is parked, from its uid's.
+fn parked(uid: u64) -> u64 {
+    xxh3_64(&uid.to_be_bytes())
 }
 
 fn hash(uid: &str) -> u64 {

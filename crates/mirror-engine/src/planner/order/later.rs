@@ -72,7 +72,7 @@ pub(super) struct Released {
 /// owner on the standby.
 pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> Released {
     let owners: Vec<Box<[u64]>> =
-        later.iter().map(|later| later.owners.iter().map(|owner| owner.uid).collect()).collect();
+        later.iter().map(|later| later.owners.iter().flat_map(Owner::hashes).collect()).collect();
     let nodes: Vec<Node<'_>> = later
         .iter()
         .zip(&owners)
@@ -117,7 +117,7 @@ pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> Released {
 }
 
 fn orphan(member: &Later) -> Orphan {
-    let owners = member.owners.iter().map(|owner| owner.uid).collect();
+    let owners = member.owners.iter().flat_map(Owner::hashes).collect();
     Orphan { key: member.wanted.standby_key.clone(), uid: member.uid, owners }
 }
 
@@ -128,22 +128,22 @@ impl Known<'_> {
         member.wanted.is_there()
             || member.owners.is_empty()
             || member.owners.iter().any(|owner| {
-                self.settled.contains(&owner.uid)
-                    || turns.contains_key(&owner.uid)
+                owner.is_among(self.settled)
+                    || owner.hashes().any(|hash| turns.contains_key(&hash))
                     || self.may_be_unread(&owner.kind)
             })
     }
 
     fn has_seen_owners(&self, member: &Later, turns: &BTreeMap<u64, Rank>) -> bool {
-        let seen = |uid| self.settled.contains(uid) || turns.contains_key(uid);
-        member.owners.iter().all(|owner| seen(&owner.uid))
+        let seen = |uid| self.settled.contains(&uid) || turns.contains_key(&uid);
+        member.owners.iter().all(|owner| owner.hashes().any(seen))
     }
 
     /// An object goes no earlier than its owners.
     fn rank(&self, member: &Later, turns: &BTreeMap<u64, Rank>) -> Rank {
-        let after = |owner: &Owner| match turns.get(&owner.uid) {
+        let after = |owner: &Owner| match owner.hashes().find_map(|hash| turns.get(&hash)) {
             Some(rank) => *rank,
-            None if !self.settled.contains(&owner.uid) && self.may_be_unread(&owner.kind) => {
+            None if !owner.is_among(self.settled) && self.may_be_unread(&owner.kind) => {
                 Rank::AfterUnread
             }
             None => Rank::Owned,
@@ -183,7 +183,7 @@ mod tests {
             uid: (uid > 0).then_some(uid),
             owners: owners
                 .iter()
-                .map(|(uid, kind)| Owner { uid: *uid, kind: (*kind).into() })
+                .map(|(uid, kind)| Owner { uid: *uid, kind: (*kind).into(), parked: false })
                 .collect(),
             created: PrimaryRevision::new(1),
             rank,

@@ -18,11 +18,11 @@ mod outbox;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use etcd_mvcc::{Entry, Expect, Key, Op, PrimaryRevision, Value, Write};
+use etcd_mvcc::{Entry, Expect, Key, KeyRange, Op, PrimaryRevision, Value, Write};
 use keyspace_filter::{Scope, Turn};
 
 pub(crate) use self::deletions::Deletions;
-pub(crate) use self::kin::{Kin, Kinds};
+pub(crate) use self::kin::{Kin, Kinds, Owner};
 pub(crate) use self::later::Orphan;
 use self::later::{Known, Later, Rank, Released, release};
 pub(crate) use self::outbox::Outbox;
@@ -98,6 +98,8 @@ pub(crate) struct Queue {
     /// all that wait.
     settled: BTreeSet<u64>,
     unread: BTreeSet<Box<[u8]>>,
+    /// Where objects are parked: nobody on the standby looks at them.
+    parked: Option<KeyRange>,
     /// Every object in scope is shown to the queue: an owner that it has not seen is not there.
     sees_all: bool,
     /// What there is no room for is written at once: nobody would hand it in again.
@@ -121,6 +123,7 @@ impl Queue {
             kinds: Kinds::default(),
             settled: BTreeSet::new(),
             unread: BTreeSet::new(),
+            parked: scope.parked_range(),
             sees_all,
             leaves_nothing: false,
             released: 0,
@@ -188,10 +191,14 @@ impl Queue {
     /// Notes an object that the standby holds as the primary does.
     pub(crate) fn settle(&mut self, entry: &Entry<PrimaryRevision>) {
         if self.by_owners
-            && let Some(uid) = kin::uid(&entry.value)
+            && let Some(uid) = kin::uid(&entry.value, self.is_parked(&entry.key))
         {
             self.note(uid);
         }
+    }
+
+    fn is_parked(&self, standby_key: &Key) -> bool {
+        self.parked.as_ref().is_some_and(|range| range.contains(standby_key.as_bytes()))
     }
 
     fn note(&mut self, uid: u64) {
@@ -215,14 +222,21 @@ impl Queue {
             self.outbox.push(Write { op: Op::Put { key, value }, expect });
             return Taken::Now;
         }
-        let kin = Kin::read(&value, &mut self.kinds);
+        let is_parked = self.is_parked(&key);
+        let kin = Kin::read(&value, is_parked, &mut self.kinds);
+        if !kin.readable
+            && let Some(resource) = scope.resource_of(key.as_bytes())
+        {
+            self.unread.insert(resource.as_ref().into());
+        }
         let rank = match scope.turn(key.as_bytes()) {
             Turn::Last => Rank::Last,
-            Turn::First | Turn::Usual if !kin.readable => Rank::Unread,
+            // What is parked waits only to find out whether it will have an owner.
+            Turn::First | Turn::Usual if !kin.readable && !is_parked => Rank::Unread,
             Turn::First | Turn::Usual => Rank::Owned,
         };
-        let waits = rank != Rank::Owned
-            || kin.owners.iter().any(|owner| !self.settled.contains(&owner.uid));
+        let waits =
+            rank != Rank::Owned || kin.owners.iter().any(|owner| !owner.is_among(&self.settled));
         if !waits {
             kin.uid.into_iter().for_each(|uid| self.note(uid));
             self.outbox.push(Write { op: Op::Put { key, value }, expect });
@@ -236,11 +250,6 @@ impl Queue {
             }
             self.outbox.push(Write { op: Op::Put { key, value }, expect });
             return Taken::Now;
-        }
-        if !kin.readable
-            && let Some(resource) = scope.resource_of(key.as_bytes())
-        {
-            self.unread.insert(resource.as_ref().into());
         }
         let kept = self.kept_bytes + value.len() <= KEPT_BYTES;
         self.kept_bytes += if kept { value.len() } else { 0 };
@@ -300,7 +309,8 @@ impl Queue {
                 break;
             };
             self.kept_bytes = self.kept_bytes.saturating_sub(value.len());
-            kin::uid(&value).into_iter().for_each(|uid| self.note(uid));
+            let uid = kin::uid(&value, self.is_parked(&standby_key));
+            uid.into_iter().for_each(|uid| self.note(uid));
             self.send(standby_key, value, expect, tied);
         }
         if self.outbox.is_full(limits) || self.outbox.bytes() >= limits.bytes * 2 {
@@ -346,8 +356,9 @@ impl Queue {
             }
             let Wanted { primary_key, standby_key, expect, judged, tied, .. } = wanted;
             if self.by_owners && (judged || !pinned) {
-                let kin = Kin::read(&entry.value, &mut self.kinds);
-                if !pinned && kin.owners.iter().any(|owner| !self.settled.contains(&owner.uid)) {
+                let is_parked = self.is_parked(&standby_key);
+                let kin = Kin::read(&entry.value, is_parked, &mut self.kinds);
+                if !pinned && kin.owners.iter().any(|owner| !owner.is_among(&self.settled)) {
                     room = false;
                     continue;
                 }
