@@ -87,7 +87,10 @@ async fn ordered(
             | OrderError::Promoted
             | OrderError::NotPromoted
             | OrderError::OtherFence(_) => Failure::refused(error),
-            OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
+            OrderError::Standby(_)
+            | OrderError::Record(_)
+            | OrderError::Raced
+            | OrderError::Contended => {
                 Failure::undecided(error)
             }
         })?;

@@ -51,6 +51,7 @@ use self::heal::Drift;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
+pub(crate) use self::order::{Kinds, Parked, release_order, uid_of};
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
