@@ -87,9 +87,10 @@ async fn ordered(
             | OrderError::Promoted
             | OrderError::NotPromoted
             | OrderError::OtherFence(_) => Failure::refused(error),
-            OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
-                Failure::undecided(error)
-            }
+            OrderError::Standby(_)
+            | OrderError::Record(_)
+            | OrderError::Raced
+            | OrderError::Contended => Failure::undecided(error),
         })?;
     let deadline = Instant::now() + wait;
     loop {

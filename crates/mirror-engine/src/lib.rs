@@ -12,6 +12,7 @@ mod plan;
 pub mod planner;
 pub mod promotion;
 mod record;
+mod release;
 mod repair;
 mod settings;
 mod status;

@@ -59,6 +59,11 @@ pub enum OrderError {
     /// Somebody else kept writing the control record at the same time.
     #[error("the control record changed while the order was given; give it again")]
     Raced,
+    /// Somebody else kept writing what is released at the same time.
+    #[error(
+        "what is released was written by others again and again; release it again: what is done is done"
+    )]
+    Contended,
     /// The standby was promoted, and no other promotion than that is taken back.
     #[error(
         "the standby is promoted; taking that back is an order of its own: `etcd-dr fence --help`"

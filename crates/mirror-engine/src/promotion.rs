@@ -17,6 +17,7 @@ use crate::control::{Control, Desired};
 use crate::orders::OrderError;
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch};
+pub use crate::release::{InTheWay, Released, release_parked};
 
 /// Two operators at once, or a mirror that starts over, are likely; ten collisions in a row are not.
 const ATTEMPTS: usize = 10;
@@ -95,11 +96,11 @@ where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
     for _ in 0..ATTEMPTS {
-        let seen = Seen::read(standby, name).await?;
+        let own = OwnKeys::new(name);
+        let seen = Seen::read(standby, &own).await?;
         if let Some(fence) = seen.fence()? {
             return Ok(fence);
         }
-        let own = OwnKeys::new(name);
         let number = seen.epoch()?.map_or(0, |epoch| epoch.number) + 1;
         let promotion = Promotion { by: by.to_owned(), at, epoch: number };
         let epoch = Epoch { number, owner: format!("promotion by {by}") };
@@ -110,10 +111,7 @@ where
             ..seen.control()?
         };
         let txn = Txn {
-            guard: Guard(vec![
-                (own.epoch.clone(), expect(seen.epoch.as_ref())),
-                (own.control.clone(), expect(seen.control.as_ref())),
-            ]),
+            guard: seen.guard(&own),
             writes: Vec::new(),
             own: vec![
                 Op::Put { key: own.epoch, value: epoch.encode() },
@@ -142,7 +140,7 @@ pub async fn fence<S>(standby: &S, name: &str) -> Result<Option<Fence>, OrderErr
 where
     S: ReadRange<Revision = StandbyRevision>,
 {
-    Seen::read(standby, name).await?.fence()
+    Seen::read(standby, &OwnKeys::new(name)).await?.fence()
 }
 
 /// Takes back the promotion that `digest` names: a mirror called `name` may write again, and
@@ -160,12 +158,12 @@ pub async fn take_back<S>(standby: &S, name: &str, digest: FenceDigest) -> Resul
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
-    let seen = Seen::read(standby, name).await?;
+    let own = OwnKeys::new(name);
+    let seen = Seen::read(standby, &own).await?;
     let Some(fence) = seen.fence()? else { return Err(OrderError::NotPromoted) };
     if fence.digest() != digest {
         return Err(OrderError::OtherFence(fence.digest().to_string()));
     }
-    let own = OwnKeys::new(name);
     let control = Control { desired: Desired::Run, promotion: None, ..seen.control()? };
     let txn = Txn {
         guard: Guard(vec![(own.control.clone(), expect(seen.control.as_ref()))]),
@@ -180,19 +178,18 @@ where
 }
 
 /// The standby's records at one revision.
-struct Seen {
+pub(crate) struct Seen {
     epoch: Option<Entry<StandbyRevision>>,
     control: Option<Entry<StandbyRevision>>,
     checkpoint: Option<Entry<StandbyRevision>>,
 }
 
 impl Seen {
-    async fn read<S>(standby: &S, name: &str) -> Result<Self, OrderError>
+    pub(crate) async fn read<S>(standby: &S, own: &OwnKeys) -> Result<Self, OrderError>
     where
         S: ReadRange<Revision = StandbyRevision>,
     {
-        let own = OwnKeys::new(name);
-        let keys = [own.epoch, own.control, own.checkpoint];
+        let keys = [own.epoch.clone(), own.control.clone(), own.checkpoint.clone()];
         let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
         let mut entries = entries.into_iter();
         let mut next = || entries.next().flatten();
@@ -208,7 +205,15 @@ impl Seen {
         Ok(control.transpose()?.unwrap_or_default())
     }
 
-    fn fence(&self) -> Result<Option<Fence>, OrderError> {
+    /// What has to stay as it was seen for the fence to stand.
+    pub(crate) fn guard(&self, own: &OwnKeys) -> Guard {
+        Guard(vec![
+            (own.epoch.clone(), expect(self.epoch.as_ref())),
+            (own.control.clone(), expect(self.control.as_ref())),
+        ])
+    }
+
+    pub(crate) fn fence(&self) -> Result<Option<Fence>, OrderError> {
         let control = self.control()?;
         let (Desired::Promoted, Some(entry)) = (control.desired, &self.control) else {
             return Ok(None);

@@ -53,6 +53,7 @@ pub(crate) use self::held::refusal;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
+pub(crate) use self::order::{Kinds, Parked, release_order, uid_of};
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;

@@ -20,5 +20,6 @@ mod kubernetes;
 mod operator;
 mod orders;
 mod parking;
+mod release;
 mod repairs;
 mod world;

@@ -79,6 +79,11 @@ pub(crate) fn uid(value: &Value, is_parked: bool) -> Option<u64> {
     skim(value.expose()).uid().map(|uid| known_as(uid, is_parked))
 }
 
+/// Returns the hash of a value's uid, as it is known once it is in its own place.
+pub(crate) fn uid_of(value: &Value) -> Option<u64> {
+    uid(value, false)
+}
+
 fn known_as(uid: &str, is_parked: bool) -> u64 {
     if is_parked { parked(hash(uid)) } else { hash(uid) }
 }

@@ -15,6 +15,7 @@ mod kin;
 mod later;
 mod levels;
 mod outbox;
+mod parked;
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -22,10 +23,11 @@ use etcd_mvcc::{Entry, Expect, Key, KeyRange, Op, PrimaryRevision, Value, Write}
 use keyspace_filter::{Scope, Turn};
 
 pub(crate) use self::deletions::Deletions;
-pub(crate) use self::kin::{Kin, Kinds, Owner};
+pub(crate) use self::kin::{Kin, Kinds, Owner, uid_of};
 pub(crate) use self::later::Orphan;
 use self::later::{Known, Later, Rank, Released, release};
 pub(crate) use self::outbox::Outbox;
+pub(crate) use self::parked::{Parked, release_order};
 use crate::settings::{TxnLimits, WriteOrder};
 
 /// Keys that wait to be fetched before nothing more should be found: some 8 MiB of them.
