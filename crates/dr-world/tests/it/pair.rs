@@ -61,6 +61,7 @@ impl Pair {
             attempts: 2,
             pause: Duration::from_millis(10),
             name_servers: Vec::new(),
+            resolv_conf: dir.path().join("resolv.conf"),
         };
         Self { dir, primary, standby, topology, settings }
     }

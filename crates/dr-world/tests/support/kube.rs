@@ -75,6 +75,9 @@ pub(crate) struct KubeServer {
     _tasks: JoinSet<()>,
 }
 
+/// The exit code of a command that does not end.
+pub(crate) const NEVER: i32 = -1;
+
 /// The token that every user of it has, unless the test says otherwise.
 pub(crate) const BEARER: &str = "bearer-s3cr3t";
 
