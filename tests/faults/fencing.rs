@@ -120,8 +120,11 @@ async fn a_mirror_that_slept_through_its_replacement_is_fenced() {
 }
 
 #[tokio::test]
-async fn a_second_mirror_of_the_same_name_fences_a_running_one() {
+async fn a_second_mirror_that_elects_nobody_fences_a_running_one() {
     let (primary, standby) = pair().await;
+    let mirror = |primary: &[String], standby: &[String]| {
+        mirror(primary, standby).flag("--leader-election=false")
+    };
     let recorded = Recorder::start(primary.access(), everything);
     let written = Recorder::start(standby.access(), everything);
     let mut client = primary.client().await;

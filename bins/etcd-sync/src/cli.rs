@@ -1,10 +1,12 @@
 //! The command line.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mirror_config::output::Format;
 use mirror_config::{Flags, Log, Span};
+use mirror_preflight::Gate;
 
-use crate::flags::RunFlags;
+use crate::flags::{EncryptionFlags, RunFlags};
 
 /// Mirrors a primary Kubernetes cluster's etcd into a standby cluster's etcd.
 #[derive(Debug, Parser)]
@@ -104,11 +106,50 @@ pub(crate) enum Verb {
         #[command(flatten)]
         mirror: Box<Flags>,
     },
+    /// Tell what would go wrong if this pair were mirrored, before the first write
+    #[command(after_help = "Example:\n  \
+        etcd-sync preflight --config etcd-sync.yaml --encryption-config standby-encryption.yaml\n\n\
+        Reads both sides in full and writes nothing. Exits with 0 if nothing forbids to mirror the \
+        pair (warnings\nincluded), 1 if a gate refuses it, 4 if both sides are the same cluster.\n\
+        docs/preflight.md says what each gate means.")]
+    Preflight {
+        /// Do not refuse because of this gate; may be given several times
+        #[arg(
+            long = "allow",
+            value_name = "GATE",
+            value_parser = PossibleValuesParser::new(Gate::NAMES).try_map(|name| name.parse::<Gate>())
+        )]
+        allow: Vec<Gate>,
+        #[command(flatten)]
+        encryption: EncryptionFlags,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
     /// Show what a mirror would copy, change and delete, without writing anything
-    #[command(after_help = "Example:\n  etcd-sync plan --config etcd-sync.yaml\n\n\
-        Reads both sides in full. Exits with 0 whatever it finds, 4 if both sides are the same \
-        cluster.")]
-    Plan(Box<Flags>),
+    #[command(after_help = "Example:\n  \
+        etcd-sync plan --config etcd-sync.yaml\n  \
+        etcd-sync plan --config etcd-sync.yaml --by namespace\n  \
+        etcd-sync plan --config etcd-sync.yaml --explain /registry/secrets/team/password\n\n\
+        The first two read both sides in full, less what stays local by whole resources, such as \
+        events. They\nexit with 0 whatever they find, 3 if a side can't be reached, 4 if both \
+        sides are the same cluster.\nThe last one asks the rules alone: it connects to nothing \
+        and needs no endpoints.")]
+    Plan {
+        /// Tell which rule decides this key, as the primary spells it, and why; may be given several
+        /// times
+        #[arg(
+            long,
+            value_name = "KEY",
+            conflicts_with = "by",
+            value_parser = clap::builder::NonEmptyStringValueParser::new()
+        )]
+        explain: Vec<String>,
+        /// Count the primary's keys, in scope or local, by this
+        #[arg(long, value_enum, value_name = "WHAT")]
+        by: Option<By>,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
     /// Look at the configuration without using it
     Config {
         #[command(subcommand)]
@@ -124,6 +165,17 @@ pub(crate) enum Verb {
     /// Print the version
     #[command(after_help = "Example:\n  etcd-sync version -o json")]
     Version,
+}
+
+/// What keys are counted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum By {
+    /// The resource, as etcd spells it.
+    Resource,
+    /// The namespace; a Namespace object belongs to itself.
+    Namespace,
+    /// The rule that decides.
+    Rule,
 }
 
 /// How the standby may differ from the primary.

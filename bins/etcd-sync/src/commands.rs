@@ -9,17 +9,18 @@ use serde_json::json;
 
 use crate::cli::{self, Cli, ConfigVerb, Kind, OrderFlags, Verb};
 use crate::flags::RunFlags;
-use crate::{orders, plan, repair, run};
+use crate::{explain, orders, plan, preflight, repair, run};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
     let Cli { output, log, verb } = cli;
     match verb {
         Verb::Run { mirror, run } => {
+            let once = run.once;
             let config = merged(&mirror, Some(*run), &log)?;
             let bars = MultiProgress::new();
             logging::start(config.log(), bars.clone());
-            run::run(&config, bars)
+            run::run(&config, once, bars)
         }
         Verb::Status(mirror) => orders::status(&quiet(&mirror, &log)?, output),
         Verb::Pause(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Pause, output),
@@ -36,7 +37,19 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
             }
             _ => repair(&quiet(&mirror, &log)?, RepairKinds::default(), &order, output),
         },
-        Verb::Plan(mirror) => plan::plan(&quiet(&mirror, &log)?, output),
+        Verb::Preflight { allow, encryption, mirror } => {
+            let settings = encryption.beside(mirror.settings(&log));
+            let config = Config::new(settings, mirror.file()?)?;
+            log_trouble(&config, &log);
+            preflight::preflight(&config, allow.into_iter().collect(), output)
+        }
+        Verb::Plan { explain, by, mirror } => {
+            let config = quiet(&mirror, &log)?;
+            match explain.as_slice() {
+                [] => plan::plan(&config, by, output),
+                keys => explain::explain(&config, keys, output),
+            }
+        }
         Verb::Config { verb } => config(verb, output, &log),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
@@ -91,9 +104,14 @@ fn config(verb: ConfigVerb, output: Format, log: &Log) -> Result<Exit, Failure> 
 /// Settings for a verb that asks one question; its log is for trouble only.
 fn quiet(mirror: &Flags, log: &Log) -> Result<Config, Failure> {
     let config = merged(mirror, None, log)?;
+    log_trouble(&config, log);
+    Ok(config)
+}
+
+/// Starts a log that is for trouble only, unless the command line asks for more.
+fn log_trouble(config: &Config, log: &Log) {
     let level = log.level.or(Some(LogLevel::Warn));
     logging::start(&Log { level, ..config.log().clone() }, MultiProgress::new());
-    Ok(config)
 }
 
 /// Does everything that `run` does before it connects.
@@ -101,6 +119,7 @@ fn validate(config: &Config, output: Format) -> Result<Exit, Failure> {
     let scope = parts::scope(config)?;
     parts::primary(config, &scope)?;
     parts::standby(config, Some(scope.clone()))?;
+    parts::keyring(config)?;
     let warnings: Vec<String> = scope.warnings().iter().map(ToString::to_string).collect();
     match output {
         Format::Json => output::json(&json!({

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli;
 
 /// Flags that say how to run a verb; they have no field.
-const WITHOUT_FIELD: [&str; 2] = ["config", "output"];
+const WITHOUT_FIELD: [&str; 3] = ["config", "once", "output"];
 /// Fields that are too much for a flag.
 const WITHOUT_FLAG: [&str; 1] = ["scope.rules"];
 /// Between these lines stands what this module makes.
@@ -26,9 +26,10 @@ fn field(flag: &str) -> String {
         "exclude_namespace" => "scope.exclude_namespaces".to_owned(),
         "include_namespace" => "scope.include_namespaces".to_owned(),
         "rules" => "scope.rules_file".to_owned(),
+        "allow" => "guard.allow".to_owned(),
         "preset" | "dest_prefix" | "no_dest_prefix" | "etcd_prefix" => format!("scope.{name}"),
-        "coalesce" | "max_request_bytes" => format!("apply.{name}"),
-        _ => ["primary", "standby", "guard", "log"]
+        "coalesce" | "max_request_bytes" | "order" => format!("apply.{name}"),
+        _ => ["primary", "standby", "guard", "heal", "leader", "log"]
             .into_iter()
             .find_map(|group| {
                 let rest = name.strip_prefix(group)?.strip_prefix('_')?;
@@ -110,4 +111,20 @@ fn the_documented_example_is_accepted() {
     let text = std::fs::read_to_string(&file).unwrap();
     let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     FileConfig::parse(example).unwrap();
+}
+
+/// The configuration in the manifest is one that can be read, and so are the manifest's flags.
+#[test]
+fn the_documented_manifest_holds_a_configuration_that_is_accepted() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let manifest = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+    let config = documents[0]["data"]["etcd-sync.yaml"].as_str().unwrap();
+    FileConfig::parse(config).unwrap();
+    let template = &documents[1]["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"], documents[2]["spec"]["selector"]);
+    let args = template["spec"]["containers"][0]["args"].as_array().unwrap();
+    let args = args.iter().map(|arg| arg.as_str().unwrap());
+    cli::grammar().try_get_matches_from(std::iter::once("etcd-sync").chain(args)).unwrap();
 }

@@ -6,13 +6,19 @@ mod cli;
 mod commands;
 #[cfg(test)]
 mod documented;
+mod election;
+mod explain;
 mod flags;
+mod gates;
+mod once;
 mod orders;
 mod plan;
+mod preflight;
 mod progress;
 mod repair;
 mod report;
 mod run;
+mod samples;
 mod settings;
 mod table;
 

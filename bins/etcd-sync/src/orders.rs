@@ -7,7 +7,7 @@ use etcd_mvcc::Revision as _;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::Desired;
-use mirror_engine::orders::{self, Order, Stored};
+use mirror_engine::orders::{self, Order, OrderError, Stored};
 use monitor_api::{StatusReport, Verdict};
 
 use crate::{report, table};
@@ -36,7 +36,15 @@ pub(crate) fn give(config: &Config, order: Order, format: Format) -> Result<Exit
         Order::Accept(_) => "told that the resync is allowed",
     };
     let standby = parts::standby(config, None)?;
-    block_on(orders::give(&standby, config.name(), order))?.map_err(Failure::undecided)?;
+    block_on(orders::give(&standby, config.name(), order))?.map_err(|error| match error {
+        OrderError::Promoted
+        | OrderError::NotPromoted
+        | OrderError::OtherFence(_)
+        | OrderError::StandsStill => Failure::refused(error),
+        OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
+            Failure::undecided(error)
+        }
+    })?;
     let next = "etcd-sync status";
     match format {
         Format::Json => output::json(&serde_json::json!({

@@ -6,16 +6,18 @@ use etcd_mvcc::Revision as _;
 use indicatif::HumanBytes;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
-use mirror_engine::{DeleteFuse, PlanError, PlanReport};
+use mirror_engine::{Amount, DeleteFuse, GroupCount, GroupName, PlanError, PlanReport};
 use serde_json::{Value, json};
 
+use crate::cli::By;
 use crate::{orders, table};
 
 /// The most keys to be deleted that are named.
 const DELETES_SHOWN_MAX: usize = 100;
 
-/// Reads both sides and shows what would be copied, changed and deleted.
-pub(crate) fn plan(config: &Config, format: Format) -> Result<Exit, Failure> {
+/// Reads both sides and shows what would be copied, changed and deleted; with `by`, also how many
+/// keys there are of what.
+pub(crate) fn plan(config: &Config, by: Option<By>, format: Format) -> Result<Exit, Failure> {
     let scope = parts::scope(config)?;
     let primary = parts::primary(config, &scope)?;
     let standby = parts::standby(config, None)?;
@@ -25,8 +27,8 @@ pub(crate) fn plan(config: &Config, format: Format) -> Result<Exit, Failure> {
         mirror_engine::plan(&primary, &standby, &scope, config.name(), fuse, DELETES_SHOWN_MAX);
     let plan = orders::block_on(planning)?.map_err(|error| refused(&error))?;
     match format {
-        Format::Json => output::json(&as_json(&plan))?,
-        Format::Text => output::result(&as_text(&plan))?,
+        Format::Json => output::json(&as_json(&plan, by))?,
+        Format::Text => output::result(&as_text(&plan, by))?,
     }
     Ok(Exit::Done)
 }
@@ -56,7 +58,7 @@ fn verdict(plan: &PlanReport) -> (&'static str, &'static str, Vec<String>) {
     }
 }
 
-fn as_json(plan: &PlanReport) -> Value {
+fn as_json(plan: &PlanReport, by: Option<By>) -> Value {
     let (verdict, reason, next_steps) = verdict(plan);
     let rules: Vec<Value> = plan
         .by_rule
@@ -64,13 +66,13 @@ fn as_json(plan: &PlanReport) -> Value {
         .map(|(rule, count)| {
             json!({
                 "rule": rule,
-                "admitted": count.admitted,
-                "keys": count.keys,
-                "bytes": count.bytes,
+                "admitted": count.in_scope.keys > 0,
+                "keys": count.total().keys,
+                "bytes": count.total().bytes,
             })
         })
         .collect();
-    json!({
+    let mut report = json!({
         "verdict": verdict,
         "reason": reason,
         "next_steps": next_steps,
@@ -87,10 +89,34 @@ fn as_json(plan: &PlanReport) -> Value {
         "needs_accept": plan.needs_accept,
         "digest": plan.digest.to_string(),
         "rules": rules,
-    })
+    });
+    if let (Some(by), Some(fields)) = (by, report.as_object_mut()) {
+        let (word, groups) = counted(plan, by);
+        let groups = groups.iter().map(|(name, count)| group_as_json(name, count)).collect();
+        fields.insert("by".to_owned(), json!(word));
+        fields.insert("groups".to_owned(), groups);
+    }
+    report
 }
 
-fn as_text(plan: &PlanReport) -> String {
+fn group_as_json(name: &str, count: &GroupCount) -> Value {
+    let amount = |amount: Amount| json!({ "keys": amount.keys, "bytes": amount.bytes });
+    json!({ "group": name, "in_scope": amount(count.in_scope), "local": amount(count.local) })
+}
+
+/// What was counted by, and how much there is of each.
+fn counted(plan: &PlanReport, by: By) -> (&'static str, Vec<(String, GroupCount)>) {
+    let named = |groups: &[(GroupName, GroupCount)]| {
+        groups.iter().map(|(name, count)| (name.to_string(), *count)).collect()
+    };
+    match by {
+        By::Resource => ("resource", named(&plan.by_resource)),
+        By::Namespace => ("namespace", named(&plan.by_namespace)),
+        By::Rule => ("rule", plan.by_rule.clone()),
+    }
+}
+
+fn as_text(plan: &PlanReport, by: Option<By>) -> String {
     let (verdict, reason, next_steps) = verdict(plan);
     let mut lines = vec![("verdict", format!("{verdict}: {reason}"))];
     lines.extend(next_steps.into_iter().map(|step| ("next", step)));
@@ -106,11 +132,66 @@ fn as_text(plan: &PlanReport) -> String {
     ]);
     let mut text = table::aligned(&lines);
     // Writing to a string can't fail.
-    for (rule, count) in &plan.by_rule {
-        let _ = writeln!(text, "{:>10} keys  {}  {rule}", count.keys, HumanBytes(count.bytes));
-    }
+    let (word, groups) = counted(plan, by.unwrap_or(By::Rule));
+    text.push_str(&counts(word, &groups));
     for key in &plan.deletes_shown {
         let _ = writeln!(text, "would delete {key}");
     }
     text
+}
+
+/// Writes counts in columns: the numbers first, as names may be long.
+fn counts(word: &str, groups: &[(String, GroupCount)]) -> String {
+    const COLUMNS: usize = 4;
+
+    let head = ["in scope", "bytes", "local", "bytes"].map(str::to_owned);
+    let cells = |count: &GroupCount| {
+        let bytes = |amount: Amount| HumanBytes(amount.bytes).to_string();
+        let GroupCount { in_scope, local } = *count;
+        [in_scope.keys.to_string(), bytes(in_scope), local.keys.to_string(), bytes(local)]
+    };
+    let mut rows = vec![(head, word)];
+    rows.extend(groups.iter().map(|(name, count)| (cells(count), name.as_str())));
+    let mut widths = [0; COLUMNS];
+    for (cells, _) in &rows {
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            *width = cell.len().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for (cells, name) in &rows {
+        // Writing to a string can't fail.
+        for (width, cell) in widths.iter().zip(cells) {
+            let _ = write!(text, "{cell:>width$}  ");
+        }
+        let name: String = name.chars().filter(|c| !c.is_control()).collect();
+        let _ = writeln!(text, "{name}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_stand_in_columns() {
+        let amount = |keys, bytes| Amount { keys, bytes };
+        let groups = [
+            (
+                "secrets".to_owned(),
+                GroupCount { in_scope: amount(1_200, 4_096), local: amount(3, 10) },
+            ),
+            (
+                "(no\n object)".to_owned(),
+                GroupCount { local: amount(1, 0), ..GroupCount::default() },
+            ),
+        ];
+        let expected = "\
+in scope     bytes  local  bytes  resource
+    1200  4.00 KiB      3   10 B  secrets
+       0       0 B      1    0 B  (no object)
+";
+        assert_eq!(counts("resource", &groups), expected);
+    }
 }

@@ -83,7 +83,10 @@ async fn ordered(
 ) -> Result<RepairReport, Failure> {
     let order =
         orders::order_repair(standby, name, kinds, digest).await.map_err(|error| match error {
-            OrderError::StandsStill => Failure::refused(error),
+            OrderError::StandsStill
+            | OrderError::Promoted
+            | OrderError::NotPromoted
+            | OrderError::OtherFence(_) => Failure::refused(error),
             OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
                 Failure::undecided(error)
             }

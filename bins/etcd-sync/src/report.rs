@@ -3,11 +3,13 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use etcd_mvcc::Revision;
+use etcd_mvcc::{Key, Revision};
 use mirror_audit::repair_report;
-use mirror_engine::{State, Status};
+use mirror_engine::promotion::Promotion;
+use mirror_engine::{DriftStatus, HeldBack, RefusedKey, State, Status};
 use monitor_api::{
-    BlockedReport, Checks, CopyReport, CountersReport, Labelled, LastCheckReport, StatusReport,
+    BlockedReport, Checks, CopyReport, CountersReport, DriftReport, HeldBackReport, Labelled,
+    LastCheckReport, NamedKey, PromotionReport, StatusReport,
 };
 
 /// What a report says besides the engine's status.
@@ -51,6 +53,10 @@ impl Reporter {
             observed_at: Some(now()),
             copy: copy(status),
             last_check: self.last_check(),
+            promotion: status.promotion.as_ref().map(promotion),
+            revision_gap: gap(status),
+            drift: drift(&status.drift),
+            held_back: held_back(status),
             last_repair: status.last_repair.as_ref().map(repair_report),
             counters: counters(status),
             ..StatusReport::default()
@@ -81,6 +87,40 @@ fn leads(state: State) -> Option<bool> {
 /// etcd counts from 1; the engine says 0 before it knows.
 fn known(revision: impl Revision) -> Option<i64> {
     (revision.get() > 0).then(|| revision.get())
+}
+
+fn promotion(promotion: &Promotion) -> PromotionReport {
+    let Promotion { by, at, epoch } = promotion.clone();
+    PromotionReport { by, at, epoch }
+}
+
+/// How far the standby's revision is above the primary's.
+fn gap(status: &Status) -> Option<i64> {
+    Some(known(status.standby_revision)? - known(status.primary_revision)?)
+}
+
+fn drift(drift: &DriftStatus) -> DriftReport {
+    let named = |refused: &RefusedKey| NamedKey {
+        key: refused.key.to_string(),
+        reason: format!("put back {} times; suspected: {}", refused.healed, refused.suspect),
+    };
+    DriftReport {
+        healed: drift.healed,
+        waiting: drift.waiting,
+        refused: drift.refused,
+        refused_keys: drift.refused_shown.iter().map(named).collect(),
+    }
+}
+
+fn held_back(status: &Status) -> HeldBackReport {
+    let named = |(key, why): &(Key, HeldBack)| NamedKey {
+        key: key.to_string(),
+        reason: why.as_str().to_owned(),
+    };
+    HeldBackReport {
+        count: status.held_back,
+        keys: status.held_back_shown.iter().map(named).collect(),
+    }
 }
 
 /// To the millisecond: more is noise.

@@ -9,7 +9,7 @@ use indicatif::MultiProgress;
 use keyspace_filter::Scope;
 use mirror_config::{Config, Exit, Failure, Listen, parts};
 use mirror_engine::{Ended, Mirror, Status};
-use monitor_api::{Limits, Room, Snapshot, Sources, Thresholds};
+use monitor_api::{Limits, PreflightSlot, Room, Snapshot, Sources, Thresholds};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::report::Reporter;
-use crate::{checks, progress, settings};
+use crate::{checks, election, gates, once, progress, samples, settings};
 
 /// How long a mirror that was told to stop may take over the transaction in flight: longer than
 /// a request's deadline, shorter than the 30 s that Kubernetes gives a pod.
@@ -38,6 +38,8 @@ impl Parts {
         let scope = parts::scope(config)?;
         let primary = parts::primary(config, &scope)?;
         let standby = parts::standby(config, Some(scope.clone()))?;
+        // A file that can't be meant is refused before the first write, as everything else.
+        parts::keyring(config)?;
         let scope_hash = scope.hash().to_string();
         let (mirror, checks) = (config.name().to_owned(), Arc::default());
         let reporter = Reporter { mirror, scope_hash, checks };
@@ -46,7 +48,7 @@ impl Parts {
 }
 
 /// Mirrors until told to stop.
-pub(crate) fn run(config: &Config, bars: MultiProgress) -> Result<Exit, Failure> {
+pub(crate) fn run(config: &Config, once: bool, bars: MultiProgress) -> Result<Exit, Failure> {
     let parts = Parts::new(config)?;
     for warning in parts.scope.warnings() {
         tracing::warn!("scope: {warning}");
@@ -55,46 +57,76 @@ pub(crate) fn run(config: &Config, bars: MultiProgress) -> Result<Exit, Failure>
         .enable_all()
         .build()
         .map_err(|error| Failure::undecided(format!("the runtime can't start: {error}")))?;
-    let ended = runtime.block_on(supervise(config, parts, bars));
+    let ended = runtime.block_on(supervise(config, once, parts, bars));
     runtime.shutdown_timeout(GRACE_AFTER);
     ended
 }
 
-async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result<Exit, Failure> {
+async fn supervise(
+    config: &Config,
+    once: bool,
+    parts: Parts,
+    bars: MultiProgress,
+) -> Result<Exit, Failure> {
     let mut signals = Signals::new()?;
     let listener = listen(config).await?;
     let Parts { primary, standby, scope, reporter } = parts;
     let encoder = reporter.clone();
+    let samples = samples::open(config)?;
+    let owner = owner();
+    let election = election::election(config, &owner);
+    let preflight = PreflightSlot::default();
+    let judge = gates::judge(config)?;
+    let (judge_value, names) = judge.map_or((None, None), |(judge, names)| (Some(judge), names));
     let settings = mirror_engine::Settings {
-        owner: owner(),
+        owner,
+        judge_value,
+        preflight: gates::preflight(config, &scope, preflight.clone())?,
         encode_status: Some(Arc::new(move |status: &Status| {
             serde_json::to_vec(&encoder.report(status)).map_or_else(|_| Bytes::new(), Bytes::from)
         })),
         ..settings::mirror(config)
     };
+    let mut beside = JoinSet::new();
+    if let Some(names) = names {
+        beside.spawn(names.learn(standby.clone()));
+    }
     let (mirror, status) = Mirror::new(primary, standby, scope.clone(), settings);
     let checks = checks::prepare(config, scope, status.clone())?;
     reporter.checks.get_or_init(|| checks.clone());
     let stop = CancellationToken::new();
     let stop_serving = CancellationToken::new();
-    let mut beside = JoinSet::new();
     let first = Snapshot::new(reporter.report(&status.borrow()), Instant::now());
     let (publisher, snapshots) = watch::channel(first);
     beside.spawn(publish(status.clone(), publisher, reporter));
     beside.spawn(checks::on_schedule(checks.clone(), config.check_interval(), status.clone()));
-    beside.spawn(progress::show(status, bars));
+    if let Some((file, samples)) = samples {
+        beside.spawn(samples::keep(file, samples, status.clone()));
+    }
+    beside.spawn(progress::show(status.clone(), bars));
     if let Some(listener) = listener {
         let routes = monitor_api::router(Sources {
             status: snapshots,
             asked: Thresholds { ready_lag_max: config.ready_max_lag() },
             checks: Some(checks),
+            preflight,
             room: Room::default(),
         });
         let limits = Limits::default();
         beside.spawn(monitor_api::serve(listener, routes, limits, stop_serving.clone()));
     }
-    let mirror = tokio::spawn(mirror.run(stop.clone()));
-    let ended = outcome(mirror, &mut signals, &stop).await;
+    let watched = status.clone();
+    let mirror = match election {
+        Some(election) => tokio::spawn(mirror.run_elected(election, stop.clone())),
+        None => tokio::spawn(mirror.run(stop.clone())),
+    };
+    let done = async {
+        match once {
+            true => once::done(watched).await,
+            false => std::future::pending().await,
+        }
+    };
+    let ended = outcome(mirror, &mut signals, &stop, done).await;
     stop_serving.cancel();
     tokio::select! {
         () = async { while beside.join_next().await.is_some() {} } => {}
@@ -105,19 +137,28 @@ async fn supervise(config: &Config, parts: Parts, bars: MultiProgress) -> Result
     ended
 }
 
-/// Waits for the mirror to end, by itself or by signal.
+/// Waits for the mirror to end, by itself, by signal, or because it is `done`, if it ever is: then
+/// with what stood in its way, if something did.
 async fn outcome(
     mut mirror: JoinHandle<Ended>,
     signals: &mut Signals,
     stop: &CancellationToken,
+    done: impl Future<Output = Option<String>>,
 ) -> Result<Exit, Failure> {
-    tokio::select! {
+    let refusal = tokio::select! {
         ended = &mut mirror => return verdict(ended),
-        name = signals.next() => tracing::info!(signal = name, "stopping"),
-    }
+        name = signals.next() => {
+            tracing::info!(signal = name, "stopping");
+            None
+        }
+        refusal = done => refusal,
+    };
     stop.cancel();
     tokio::select! {
-        ended = &mut mirror => verdict(ended),
+        ended = &mut mirror => verdict(ended).and_then(|exit| match refusal {
+            Some(refusal) => Err(Failure::refused(refusal)),
+            None => Ok(exit),
+        }),
         name = signals.next() => {
             tracing::warn!(signal = name, "interrupted while stopping");
             Ok(Exit::Interrupted)

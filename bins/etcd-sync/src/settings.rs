@@ -1,7 +1,7 @@
 //! From the configuration to the engine's settings.
 
 use etcd_mvcc::{PrimaryRevision, Revision as _};
-use mirror_config::{Coalesce, Config};
+use mirror_config::{Coalesce, Config, Order};
 
 /// etcd adds its own header to a request before it measures it.
 const REQUEST_HEADER_BYTES: u64 = 64;
@@ -19,6 +19,11 @@ pub(crate) fn mirror(config: &Config) -> mirror_engine::Settings {
             Coalesce::Always => mirror_engine::Coalesce::Always,
             Coalesce::Never => mirror_engine::Coalesce::Never,
         },
+        order: match config.order() {
+            Order::Owners => mirror_engine::WriteOrder::Owners,
+            Order::Keys => mirror_engine::WriteOrder::Keys,
+        },
+        heal: heal(config),
         fuse: mirror_engine::DeleteFuse { keys, percent },
         txn: mirror_engine::TxnLimits {
             bytes: txn.bytes.min(request_bytes / 2),
@@ -28,5 +33,14 @@ pub(crate) fn mirror(config: &Config) -> mirror_engine::Settings {
         start_at: config.rev().map(PrimaryRevision::new),
         detail_logs: config.detail_logs(),
         ..mirror_engine::Settings::default()
+    }
+}
+
+fn heal(config: &Config) -> mirror_engine::Heal {
+    let (given, default) = (config.heal(), mirror_engine::Heal::default());
+    mirror_engine::Heal {
+        deletions: given.deletions.unwrap_or(default.deletions),
+        changes: given.changes.unwrap_or(default.changes),
+        limit: given.limit.unwrap_or(default.limit),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use monitor_api::StatusReport;
+use monitor_api::{NamedKey, StatusReport};
 
 /// Writes a report as aligned lines.
 pub(crate) fn status(report: &StatusReport) -> String {
@@ -36,6 +36,7 @@ pub(crate) fn status(report: &StatusReport) -> String {
         ),
     ));
     lines.push(("epoch", number(report.epoch)));
+    lines.extend(kubernetes(report));
     if let Some(check) = &report.last_check {
         lines.push(("check", format!("{}: {}", check.verdict, check.reason)));
     }
@@ -57,6 +58,30 @@ pub(crate) fn status(report: &StatusReport) -> String {
         ));
     }
     aligned(&lines)
+}
+
+/// What a live standby makes of what is mirrored, where there is something to tell.
+fn kubernetes(report: &StatusReport) -> Vec<(&'static str, String)> {
+    let mut lines = Vec::new();
+    let shown = |keys: &[NamedKey]| {
+        let first = keys.first().map(|key| format!(": {} ({})", key.key, key.reason));
+        let more = if keys.len() > 1 { ", …" } else { "" };
+        format!("{}{more}", first.unwrap_or_default())
+    };
+    let held = &report.held_back;
+    if held.count > 0 {
+        lines.push(("held back", format!("{} keys{}", held.count, shown(&held.keys))));
+    }
+    let drift = &report.drift;
+    if drift.healed + drift.waiting > 0 {
+        let text = format!("{} keys put back, {} wait for it", drift.healed, drift.waiting);
+        lines.push(("healed", text));
+    }
+    if drift.refused > 0 {
+        let text = format!("{} keys{}", drift.refused, shown(&drift.refused_keys));
+        lines.push(("refused", text));
+    }
+    lines
 }
 
 /// Writes names and values in two columns.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
-use etcd_client::{MaintenanceClient, WatchClient};
+use etcd_client::{LeaseClient, MaintenanceClient, WatchClient};
 use http::header::{HeaderName, HeaderValue};
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
@@ -24,6 +24,7 @@ const WINDOW_BYTES: u32 = 16 << 20;
 pub(crate) struct Clients {
     pub(crate) kv: KvClient,
     pub(crate) watch: WatchClient,
+    pub(crate) lease: LeaseClient,
     pub(crate) auth: AuthClient,
     pub(crate) maintenance: MaintenanceClient,
 }
@@ -169,6 +170,7 @@ async fn clients(
     Ok(Clients {
         kv: client.kv_client().max_decoding_message_size(limit),
         watch: client.watch_client().max_decoding_message_size(limit),
+        lease: client.lease_client(),
         auth: client.auth_client(),
         maintenance: client.maintenance_client(),
     })

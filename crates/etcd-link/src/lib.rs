@@ -7,6 +7,7 @@ mod classify;
 mod credentials;
 mod deadline;
 mod dial;
+mod lease;
 mod link;
 mod pack;
 mod primary;

@@ -86,6 +86,18 @@ impl Standby {
     }
 }
 
+impl Standby {
+    /// Tells whether a key is this software's own.
+    pub(crate) fn is_own(&self, key: &Key) -> bool {
+        key.as_bytes().starts_with(&self.shared.own_prefix)
+    }
+
+    /// What writes go over.
+    pub(crate) fn lane(&self) -> (&Link, &Lane) {
+        (&self.shared.link, &self.shared.txns)
+    }
+}
+
 impl Shared {
     /// The last look at a transaction before it leaves.
     fn check(&self, txn: &Txn) -> Result<(), Failure> {

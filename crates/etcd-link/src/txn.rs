@@ -118,7 +118,7 @@ fn nodes(
     made
 }
 
-fn compare(key: Vec<u8>, expect: Expect) -> Compare {
+pub(crate) fn compare(key: Vec<u8>, expect: Expect) -> Compare {
     match expect {
         Expect::ModifiedAt(revision) => {
             Compare::mod_revision(key, CompareOp::Equal, revision.get())

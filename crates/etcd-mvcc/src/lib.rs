@@ -13,6 +13,7 @@
 mod capability;
 mod entry;
 mod key;
+mod lease;
 mod merge;
 mod range;
 mod revision;
@@ -24,6 +25,7 @@ pub use capability::{
 };
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
+pub use lease::{HoldLease, LeaseId};
 pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};

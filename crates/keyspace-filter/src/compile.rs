@@ -12,6 +12,7 @@ use crate::rewrite::Rewrite;
 use crate::rule::{Namespaces, Pattern, Rule, Source, Traits, by_length};
 use crate::scope::Inner;
 use crate::spec::{Action, Preset, RuleSpec, ScopeSpec};
+use crate::turn::Turns;
 use crate::{OWN_PREFIX, patterns, preset, warning};
 
 impl Inner {
@@ -30,6 +31,7 @@ impl Inner {
         let primary_ranges = ranges(&terms)?;
         let standby_ranges: Vec<KeyRange> =
             primary_ranges.iter().map(|range| rewrite.place_range(range)).collect();
+        let turns = Turns::new(&terms, &primary_ranges);
         let warnings = warning::of(&terms, &spec.include_namespaces);
         let hull = |ranges: &[KeyRange]| KeyRange::hull(ranges).unwrap_or_else(KeyRange::all);
         let hash = ScopeHash::of(&canonical(spec.preset, &terms));
@@ -37,6 +39,7 @@ impl Inner {
         let (unknown, rest) = last(spec.preset, rules.len() + 2);
         Ok(Self {
             index: Index::new(&rules, &grammar),
+            turns,
             primary_hull: hull(&primary_ranges),
             standby_hull: hull(&standby_ranges),
             grammar,
@@ -127,12 +130,15 @@ fn rules(spec: &ScopeSpec) -> Result<Vec<Rule>, ScopeError> {
 }
 
 fn user_rule(index: usize, spec: &RuleSpec) -> Result<Rule, ScopeError> {
+    if spec.urgent && spec.action == Action::Local {
+        return Err(ScopeError::UrgentLocal { index });
+    }
     Ok(Rule {
         index: 0,
         source: Source::User(index),
         action: spec.action,
         pattern: patterns::read(index, spec)?,
-        traits: Traits { allow_unsafe: spec.r#unsafe, ..Traits::default() },
+        traits: Traits { allow_unsafe: spec.r#unsafe, urgent: spec.urgent, ..Traits::default() },
         why: spec.reason.as_deref().unwrap_or_default().into(),
     })
 }
@@ -242,7 +248,8 @@ fn last(preset: Preset, index: usize) -> (Option<Rule>, Rule) {
     }
 }
 
-/// Everything that decides over keys, spelt in one way only.
+/// Everything that decides over keys, spelt in one way only. When a key is copied decides over
+/// none, so a rule that becomes urgent leaves the text as it is.
 fn canonical(preset: Preset, terms: &Terms<'_>) -> String {
     let mut text = format!("scope 1\nroot {:?}\n", terms.grammar.root());
     for base in terms.bases {

@@ -67,6 +67,14 @@ pub enum ScopeError {
         /// Its place in the list.
         index: usize,
     },
+    /// Haste for what isn't copied at all.
+    #[error(
+        "rules[{index}] is urgent and leaves its keys local: `urgent` says what is copied first, so remove it or make the action `include`"
+    )]
+    UrgentLocal {
+        /// Its place in the list.
+        index: usize,
+    },
     /// A pattern that can't be read.
     #[error("rules[{index}].{field} {pattern:?} {problem}")]
     BadPattern {
@@ -93,4 +101,18 @@ pub enum ScopeError {
         /// What leaves nothing, and how to mend it.
         because: &'static str,
     },
+}
+
+impl ScopeError {
+    /// Returns the place in `rules` of the one rule that is to blame, if one is.
+    #[must_use]
+    pub fn rule(&self) -> Option<usize> {
+        if let Self::EmptyRule { index }
+        | Self::UrgentLocal { index }
+        | Self::BadPattern { index, .. } = self
+        {
+            return Some(*index);
+        }
+        None
+    }
 }

@@ -48,6 +48,12 @@ impl Glob {
         self.matches(other.as_str().as_bytes())
     }
 
+    /// Returns what everything that the pattern matches begins with.
+    pub(crate) fn literal_head(&self) -> &str {
+        let text = self.as_str();
+        text.split_once('*').map_or(text, |(head, _)| head)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Any => "*",

@@ -68,6 +68,12 @@ impl Grammar {
         &self.root
     }
 
+    /// Returns what the keys of Namespace objects begin with.
+    #[must_use]
+    pub fn namespaces(&self) -> String {
+        format!("{}namespaces/", self.root)
+    }
+
     /// Tells what `key` is. Allocates nothing.
     #[must_use]
     pub fn parse<'k>(&self, key: &'k [u8]) -> Shape<'k> {

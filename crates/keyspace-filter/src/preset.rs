@@ -57,7 +57,7 @@ impl Row {
             hard: self.2 == Hard,
             choice: matches!(self.2, LocalByChoice | CopiedByChoice),
             bulky: self.2 == Bulky,
-            allow_unsafe: false,
+            ..Traits::default()
         }
     }
 

@@ -43,6 +43,8 @@ pub(crate) struct Traits {
     pub(crate) hard: bool,
     /// Comes before hard rules too.
     pub(crate) allow_unsafe: bool,
+    /// What it admits goes first in a copy.
+    pub(crate) urgent: bool,
     /// There are clusters for which the other action is right.
     pub(crate) choice: bool,
     /// Holds so much that reading around it is worth a range more.
@@ -102,6 +104,12 @@ impl Rule {
         self.traits.choice
     }
 
+    /// Tells whether the keys that the rule admits go first in a copy.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
+        self.traits.urgent
+    }
+
     /// Returns why the rule stands; empty if nobody said.
     #[must_use]
     pub fn why(&self) -> &str {
@@ -110,8 +118,7 @@ impl Rule {
 
     /// Tells whether the rule can match keys of which nothing but the bytes is known.
     pub(crate) fn matches_any_shape(&self) -> bool {
-        let Pattern { resource, namespace, name, .. } = &self.pattern;
-        resource.is_none() && namespace.is_none() && name.is_none()
+        self.pattern.is_bytes_only()
     }
 
     /// Tells whether the rule leaves the keys of a hard rule as they are.
@@ -121,6 +128,11 @@ impl Rule {
 }
 
 impl Pattern {
+    /// Tells whether the pattern asks for nothing that only an object has.
+    pub(crate) fn is_bytes_only(&self) -> bool {
+        self.resource.is_none() && self.namespace.is_none() && self.name.is_none()
+    }
+
     pub(crate) fn matches_prefix(&self, key: &[u8]) -> bool {
         self.prefix.as_ref().is_none_or(|prefix| key.starts_with(prefix.as_bytes()))
     }
@@ -260,9 +272,24 @@ impl fmt::Display for Rule {
         if self.traits.allow_unsafe {
             f.write_str(" unsafe")?;
         }
+        if self.traits.urgent {
+            f.write_str(" urgent")?;
+        }
         if !self.why.is_empty() {
-            write!(f, " ({})", self.why.escape_debug())?;
+            write!(f, " ({})", OneLine(&self.why))?;
         }
         Ok(())
+    }
+}
+
+/// A text with its control characters escaped, and nothing else: quotes are for people.
+struct OneLine<'t>(&'t str);
+
+impl fmt::Display for OneLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_debug()),
+            false => write!(f, "{c}"),
+        })
     }
 }

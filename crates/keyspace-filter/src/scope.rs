@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use etcd_mvcc::{Key, KeyRange};
 
+use crate::explain::Explanation;
 use crate::grammar::{Grammar, Shape};
 use crate::hash::ScopeHash;
 use crate::index::Index;
 use crate::rewrite::Rewrite;
 use crate::rule::Rule;
+use crate::turn::{Turn, Turns};
 use crate::warning::Warning;
 use crate::{OWN_PREFIX, ScopeError, ScopeSpec};
 
@@ -37,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) standby_ranges: Vec<KeyRange>,
     pub(crate) primary_hull: KeyRange,
     pub(crate) standby_hull: KeyRange,
+    pub(crate) turns: Turns,
     pub(crate) hash: ScopeHash,
     pub(crate) warnings: Vec<Warning>,
 }
@@ -71,6 +74,13 @@ impl Scope {
     pub fn decide(&self, key: &[u8]) -> Decision<'_> {
         let rule = self.0.find(key);
         Decision { admitted: rule.admits(), rule }
+    }
+
+    /// Tells why the primary's `key` is in scope or stays local: what it is, and every rule that
+    /// matches it. Looks at all rules: [`Scope::decide`] is for many keys.
+    #[must_use]
+    pub fn explain<'k>(&self, key: &'k [u8]) -> Explanation<'_, 'k> {
+        self.0.explain(key)
     }
 
     /// Returns what the primary's key is called on the standby; `None` if it is not in scope.
@@ -131,6 +141,62 @@ impl Scope {
         self.0.standby_hull.clone()
     }
 
+    /// Tells when a key, as spelt on the standby, goes in a copy. Allocates only where one prefix
+    /// replaces another. Says nothing of whether the key is in scope.
+    #[must_use]
+    pub fn turn(&self, standby_key: &[u8]) -> Turn {
+        match self.0.rewrite.unplace(standby_key) {
+            Some(primary) => self.0.turn(&primary),
+            None => Turn::Usual,
+        }
+    }
+
+    /// Returns the ranges of the primary and of the standby that hold every key in scope whose
+    /// turn is [`Turn::First`]: sorted, disjoint, none empty, within [`Scope::primary_ranges`] and
+    /// [`Scope::standby_ranges`]. Both are empty if no key goes first. They hold other keys too,
+    /// so ask [`Scope::turn`] of each.
+    #[must_use]
+    pub fn first_ranges(&self) -> (Vec<KeyRange>, Vec<KeyRange>) {
+        let Turns { primary_first, standby_first, .. } = &self.0.turns;
+        (primary_first.clone(), standby_first.clone())
+    }
+
+    /// Returns the namespace that a key, as spelt on the standby, belongs to; a Namespace object
+    /// belongs to itself. `None` for what is cluster-scoped or no object. Allocates only where one
+    /// prefix replaces another.
+    #[must_use]
+    pub fn namespace_of<'k>(&self, standby_key: &'k [u8]) -> Option<Cow<'k, [u8]>> {
+        match self.0.rewrite.unplace(standby_key)? {
+            Cow::Borrowed(key) => self.0.namespace_of(key).map(Cow::Borrowed),
+            Cow::Owned(key) => self.0.namespace_of(&key).map(|name| Cow::Owned(name.to_vec())),
+        }
+    }
+
+    /// Returns the resource that a key, as spelt on the standby, is stored under: `configmaps`,
+    /// `cluster.x-k8s.io/machines`. `None` for what is no object. Allocates only where one prefix
+    /// replaces another.
+    #[must_use]
+    pub fn resource_of<'k>(&self, standby_key: &'k [u8]) -> Option<Cow<'k, [u8]>> {
+        match self.0.rewrite.unplace(standby_key)? {
+            Cow::Borrowed(key) => self.0.resource_of(key).map(Cow::Borrowed),
+            Cow::Owned(key) => self.0.resource_of(&key).map(|name| Cow::Owned(name.to_vec())),
+        }
+    }
+
+    /// Tells whether the keys are those of Kubernetes objects: with preset `kubernetes`.
+    #[must_use]
+    pub fn is_kubernetes(&self) -> bool {
+        // The one preset that has a rule for keys that are spelt as no object is.
+        self.0.unknown.is_some()
+    }
+
+    /// Tells whether the Namespace object of this name is in scope.
+    #[must_use]
+    pub fn admits_namespace(&self, namespace: &[u8]) -> bool {
+        let home = self.0.grammar.namespaces();
+        self.admits(&[home.as_bytes(), namespace].concat())
+    }
+
     /// Returns a name for everything that decides what is in scope and what it is called.
     #[must_use]
     pub fn hash(&self) -> ScopeHash {
@@ -157,7 +223,7 @@ impl Scope {
 }
 
 impl Inner {
-    fn find(&self, key: &[u8]) -> &Rule {
+    pub(crate) fn find(&self, key: &[u8]) -> &Rule {
         if key.starts_with(OWN_PREFIX.as_bytes()) {
             return &self.own;
         }
@@ -171,6 +237,20 @@ impl Inner {
             _ => &self.rest,
         };
         self.index.find(&self.rules, key, &shape).unwrap_or(last)
+    }
+
+    fn resource_of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        match self.grammar.parse(key) {
+            Shape::Object(object) => Some(object.resource),
+            Shape::Unknown | Shape::Outside => None,
+        }
+    }
+
+    fn namespace_of<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        match self.grammar.parse(key) {
+            Shape::Object(object) => object.namespace,
+            Shape::Unknown | Shape::Outside => None,
+        }
     }
 
     pub(crate) fn in_order(&self) -> impl Iterator<Item = &Rule> {

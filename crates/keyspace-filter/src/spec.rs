@@ -104,6 +104,11 @@ pub struct RuleSpec {
     /// keep an apiserver from starting. Default: false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub r#unsafe: bool,
+    /// Copy the keys that this rule admits before all others. For what the standby needs early,
+    /// such as the seed of the keys that values are encrypted with. Goes with `include` only;
+    /// which keys are in scope does not depend on it. Default: false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub urgent: bool,
     /// Why the rule stands here, for whoever reads a plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -120,6 +125,7 @@ impl RuleSpec {
             resource: None,
             name: None,
             r#unsafe: false,
+            urgent: false,
             reason: None,
         }
     }

@@ -25,6 +25,8 @@ const NULL: u8 = 0xf6;
 pub(crate) struct Object<'v> {
     pub(crate) api_version: &'v str,
     pub(crate) kind: &'v str,
+    pub(crate) name: &'v str,
+    pub(crate) namespace: &'v str,
     pub(crate) uid: &'v str,
     pub(crate) deleting: bool,
     owners: Items<'v>,
@@ -56,10 +58,13 @@ impl<'v> Object<'v> {
     }
 
     fn read_metadata(&mut self, cursor: &mut Cursor<'v>) -> Result<(), Malformed> {
+        let (mut name, mut namespace) = (Once(false), Once(false));
         let (mut uid, mut deleting) = (Once(false), Once(false));
         let (mut owners, mut finalizers) = (Once(false), Once(false));
         for _ in 0..cursor.map()? {
             match cursor.key()? {
+                b"name" => self.name = name.first(cursor.text()?)?,
+                b"namespace" => self.namespace = namespace.first(cursor.text()?)?,
                 b"uid" => self.uid = uid.first(cursor.text()?)?,
                 b"deletionTimestamp" => self.deleting = deleting.first(cursor.time()?)?,
                 b"ownerReferences" => {

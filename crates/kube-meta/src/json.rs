@@ -1,5 +1,7 @@
 //! Custom resources as an apiserver stores them: JSON, of which a few fields are kept.
 
+mod bound;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,6 +10,9 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
+use self::bound::Bound;
+pub(crate) use self::bound::Service;
+use crate::bound::{Claim, Kind};
 use crate::{Malformed, Owner};
 
 /// What the value begins with.
@@ -23,13 +28,21 @@ pub(crate) struct Object<'v> {
     kind: Option<Text<'v>>,
     #[serde(borrow)]
     metadata: Map<Metadata<'v>>,
+    #[serde(skip)]
+    bound: Bound<'v>,
 }
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Metadata<'v> {
     #[serde(borrow, default)]
+    name: Option<Text<'v>>,
+    #[serde(borrow, default)]
+    namespace: Option<Text<'v>>,
+    #[serde(borrow, default)]
     uid: Option<Text<'v>>,
+    #[serde(default)]
+    generation: Option<i64>,
     #[serde(borrow, default)]
     deletion_timestamp: Option<Text<'v>>,
     #[serde(borrow, default)]
@@ -58,7 +71,9 @@ impl<'v> Object<'v> {
     ///
     /// It is no JSON, or no object of Kubernetes.
     pub(crate) fn read(value: &'v [u8]) -> Result<Self, Malformed> {
-        serde_json::from_slice(value).map_err(|_| Malformed)
+        let mut object: Self = serde_json::from_slice(value).map_err(|_| Malformed)?;
+        object.bound = Bound::read(Kind::of(object.api_version(), object.kind()), value)?;
+        Ok(object)
     }
 
     pub(crate) fn api_version(&self) -> &str {
@@ -69,8 +84,20 @@ impl<'v> Object<'v> {
         shown(self.kind.as_ref())
     }
 
+    pub(crate) fn name(&self) -> &str {
+        shown(self.metadata.0.name.as_ref())
+    }
+
+    pub(crate) fn namespace(&self) -> &str {
+        shown(self.metadata.0.namespace.as_ref())
+    }
+
     pub(crate) fn uid(&self) -> &str {
         shown(self.metadata.0.uid.as_ref())
+    }
+
+    pub(crate) fn generation(&self) -> i64 {
+        self.metadata.0.generation.unwrap_or(0)
     }
 
     pub(crate) fn deleting(&self) -> bool {
@@ -90,6 +117,30 @@ impl<'v> Object<'v> {
     /// Returns the finalizers, in their order.
     pub(crate) fn finalizers(&self) -> impl Iterator<Item = &str> {
         self.metadata.0.finalizers.iter().flatten().map(|Text(text)| &**text)
+    }
+
+    /// Returns the claim of a PersistentVolume.
+    pub(crate) fn claim(&self) -> Option<Claim<'_>> {
+        match &self.bound {
+            Bound::PersistentVolume(claim) => claim.as_ref().map(bound::ClaimRef::claim),
+            Bound::Secret(_) | Bound::Service(_) | Bound::Nothing => None,
+        }
+    }
+
+    /// Returns the type of a Secret.
+    pub(crate) fn secret_type(&self) -> Option<&str> {
+        match &self.bound {
+            Bound::Secret(of) => Some(shown(of.as_ref())),
+            Bound::PersistentVolume(_) | Bound::Service(_) | Bound::Nothing => None,
+        }
+    }
+
+    /// Returns what a Service was given.
+    pub(crate) fn service(&self) -> Option<&Service<'v>> {
+        match &self.bound {
+            Bound::Service(service) => Some(service),
+            Bound::PersistentVolume(_) | Bound::Secret(_) | Bound::Nothing => None,
+        }
     }
 }
 

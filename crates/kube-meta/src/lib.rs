@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod bound;
 mod cbor;
 mod envelope;
 mod json;
@@ -8,6 +9,7 @@ mod meta;
 mod protobuf;
 mod wire;
 
+pub use bound::{Claim, Service};
 pub use envelope::Envelope;
 pub use meta::{Format, Meta, Owner, skim};
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Envelope, cbor, json, protobuf};
+use crate::{Claim, Envelope, Service, cbor, json, protobuf};
 
 /// Reads what a stored value tells. Never fails: what is not understood is opaque.
 ///
@@ -112,22 +112,58 @@ impl<'v> Meta<'v> {
         })
     }
 
+    /// Returns the object's name.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        known(match &self.content {
+            Content::Protobuf(object) => object.identity.name,
+            Content::Json(object) => object.name(),
+            Content::Cbor(object) => object.name,
+            Content::Encrypted(_) | Content::Opaque => "",
+        })
+    }
+
+    /// Returns the object's namespace. One that belongs to the whole cluster has none.
+    #[must_use]
+    pub fn namespace(&self) -> Option<&str> {
+        known(match &self.content {
+            Content::Protobuf(object) => object.identity.namespace,
+            Content::Json(object) => object.namespace(),
+            Content::Cbor(object) => object.namespace,
+            Content::Encrypted(_) | Content::Opaque => "",
+        })
+    }
+
     /// Returns the object's uid. A few objects that an apiserver keeps for itself have none.
     #[must_use]
     pub fn uid(&self) -> Option<&str> {
         known(match &self.content {
-            Content::Protobuf(object) => object.uid,
+            Content::Protobuf(object) => object.identity.uid,
             Content::Json(object) => object.uid(),
             Content::Cbor(object) => object.uid,
             Content::Encrypted(_) | Content::Opaque => "",
         })
     }
 
+    /// Returns how often what the object is to be was changed, as its API counts: what controllers
+    /// report of it leaves the number alone. Many kinds don't count.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn generation(&self) -> Option<i64> {
+        let generation = match &self.content {
+            Content::Protobuf(object) => object.identity.generation,
+            Content::Json(object) => object.generation(),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => 0,
+        };
+        (generation != 0).then_some(generation)
+    }
+
     /// Tells whether the object is marked as being deleted: it goes as soon as its finalizers do.
     #[must_use]
     pub fn is_deleting(&self) -> bool {
         match &self.content {
-            Content::Protobuf(object) => object.deleting,
+            Content::Protobuf(object) => object.identity.deleting,
             Content::Json(object) => object.deleting(),
             Content::Cbor(object) => object.deleting,
             Content::Encrypted(_) | Content::Opaque => false,
@@ -153,6 +189,44 @@ impl<'v> Meta<'v> {
             Content::Encrypted(_) | Content::Opaque => Each::Nothing,
         }
     }
+
+    /// Returns the claim that a PersistentVolume is bound to, or kept for; `None` if it is free, or
+    /// the object no PersistentVolume.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn claim(&self) -> Option<Claim<'_>> {
+        match &self.content {
+            Content::Protobuf(object) => object.claim(),
+            Content::Json(object) => object.claim(),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => None,
+        }
+    }
+
+    /// Returns the type of a Secret; `None` if the object is none, or has none.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn secret_type(&self) -> Option<&str> {
+        match &self.content {
+            Content::Protobuf(object) => object.secret_type(),
+            Content::Json(object) => object.secret_type(),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => None,
+        }
+        .and_then(known)
+    }
+
+    /// Returns the addresses and ports of a Service; `None` if the object is none.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn service(&self) -> Option<Service<'_>> {
+        match &self.content {
+            Content::Protobuf(object) => object.service().map(Service::of_protobuf),
+            Content::Json(object) => object.service().map(Service::of_json),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => None,
+        }
+    }
 }
 
 /// Shows no byte of the value but the names above: annotations may hold secrets.
@@ -174,7 +248,7 @@ fn known(text: &str) -> Option<&str> {
 }
 
 /// The same list, as each format keeps it.
-enum Each<P, J, C> {
+pub(crate) enum Each<P, J, C> {
     Protobuf(P),
     Json(J),
     Cbor(C),

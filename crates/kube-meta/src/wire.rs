@@ -10,8 +10,18 @@ const VARINT_BYTES_MAX: usize = 10;
 pub(crate) struct Field<'v> {
     /// The number that the schema gives it.
     pub(crate) number: u64,
-    /// What a field with a length holds; `None` for numbers, which nobody here asks for.
-    content: Option<&'v [u8]>,
+    content: Content<'v>,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content<'v> {
+    /// Bytes, a text or a message.
+    Bytes(&'v [u8]),
+    /// A number of variable length.
+    Integer(u64),
+    /// A number of four or eight bytes, which nobody here asks for.
+    Fixed,
 }
 
 impl<'v> Field<'v> {
@@ -21,7 +31,22 @@ impl<'v> Field<'v> {
     ///
     /// The field is a number.
     pub(crate) fn bytes(self) -> Result<&'v [u8], Malformed> {
-        self.content.ok_or(Malformed)
+        match self.content {
+            Content::Bytes(bytes) => Ok(bytes),
+            Content::Integer(_) | Content::Fixed => Err(Malformed),
+        }
+    }
+
+    /// Returns the number. A negative one is larger than any that is not.
+    ///
+    /// # Errors
+    ///
+    /// The field is no number of variable length.
+    pub(crate) fn integer(self) -> Result<u64, Malformed> {
+        match self.content {
+            Content::Integer(number) => Ok(number),
+            Content::Bytes(_) | Content::Fixed => Err(Malformed),
+        }
     }
 
     /// Returns the text.
@@ -58,13 +83,13 @@ impl<'v> Fields<'v> {
         }
         let tag = self.varint()?;
         let content = match tag & 7 {
-            0 => self.varint().map(|_| None)?,
-            1 => self.bytes(8).map(|_| None)?,
+            0 => Content::Integer(self.varint()?),
+            1 => self.bytes(8).map(|_| Content::Fixed)?,
             2 => {
                 let length = self.varint()?;
-                Some(self.bytes(length)?)
+                Content::Bytes(self.bytes(length)?)
             }
-            5 => self.bytes(4).map(|_| None)?,
+            5 => self.bytes(4).map(|_| Content::Fixed)?,
             _ => return Err(Malformed),
         };
         match tag >> 3 {
@@ -125,9 +150,11 @@ mod tests {
         for number in 1..=3 {
             let field = fields.take().unwrap().unwrap();
             assert_eq!((field.number, field.bytes()), (number, Err(Malformed)));
+            assert_eq!(field.integer(), if number == 1 { Ok(150) } else { Err(Malformed) });
         }
         let field = fields.take().unwrap().unwrap();
         assert_eq!((field.number, field.text()), (4, Ok("x")));
+        assert_eq!(field.integer(), Err(Malformed));
         assert_eq!(fields.take(), Ok(None));
     }
 

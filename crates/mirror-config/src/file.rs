@@ -9,7 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rate::Rate;
-use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};
 
 /// Settings of etcd-sync. A field that is left out takes the default.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -27,10 +27,18 @@ pub struct FileConfig {
     /// Start by watching at this revision of the primary, without a base copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rev: Option<i64>,
+    /// The `EncryptionConfiguration` of the standby's API servers: with it, the keys of encryption
+    /// at rest are tried on the primary's values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encryption_config: Option<PathBuf>,
     /// What stops the mirror until somebody agrees.
     pub guard: Guard,
     /// How changes are written.
     pub apply: Apply,
+    /// What others do on the standby that is undone.
+    pub heal: Heal,
+    /// Which of several instances works.
+    pub leader: Leader,
     /// Where health, metrics and status are served: `ADDRESS:PORT`, `:PORT` or `off`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<Listen>,
@@ -43,6 +51,9 @@ pub struct FileConfig {
     /// How fast a comparison reads, both sides together, in bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_rate: Option<Rate>,
+    /// Where the lag of every second is kept, thinned with age, for `etcd-dr report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples_file: Option<PathBuf>,
     /// Log one line for each key that is applied, without its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail_logs: Option<bool>,
@@ -158,6 +169,10 @@ pub struct Guard {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_deletes_percent: Option<u64>,
+    /// Begin although the preflight refuses because of this gate; may be given several times
+    #[arg(long = "allow", env = "ETCD_SYNC_ALLOW", value_name = "GATE", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<String>>,
 }
 
 /// How changes are written.
@@ -173,6 +188,65 @@ pub struct Apply {
     #[arg(long, env = "ETCD_SYNC_MAX_REQUEST_BYTES", value_name = "BYTES")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_request_bytes: Option<u64>,
+    /// In which order a copy of Kubernetes objects writes [default: owners]
+    #[arg(long, env = "ETCD_SYNC_ORDER", value_enum, value_name = "ORDER")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
+}
+
+/// What others do to the mirror's keys on the standby that is undone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Healing")]
+pub struct Heal {
+    /// Put back keys that others delete [default: true]
+    #[arg(
+        long = "heal-deletions",
+        env = "ETCD_SYNC_HEAL_DELETIONS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletions: Option<bool>,
+    /// Write over keys that others change [default: false]
+    #[arg(
+        long = "heal-changes",
+        env = "ETCD_SYNC_HEAL_CHANGES",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changes: Option<bool>,
+    /// How often a key is put back before the standby is said to refuse it [default: 4]
+    #[arg(long = "heal-limit", env = "ETCD_SYNC_HEAL_LIMIT", value_name = "TIMES")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Which of several instances works.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Leadership")]
+pub struct Leader {
+    /// Mirror only while this instance leads, so that several may run [default: true]
+    #[arg(
+        long = "leader-election",
+        env = "ETCD_SYNC_LEADER_ELECTION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub election: Option<bool>,
+    /// How long a leader that is not heard of goes on to count as one [default: 15s]
+    #[arg(long = "leader-lease", env = "ETCD_SYNC_LEADER_LEASE", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Span>,
 }
 
 /// What is logged, and how.

@@ -14,8 +14,8 @@ mod unknown;
 mod values;
 
 pub use exit::{Exit, Failure};
-pub use file::{Apply, FileConfig, Guard, Log, Peer, Scope};
+pub use file::{Apply, FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
 pub use flags::Flags;
 pub use merge::Config;
 pub use rate::Rate;
-pub use values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+pub use values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};

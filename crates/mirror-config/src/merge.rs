@@ -1,12 +1,13 @@
 //! Flags over file over defaults.
 
 use std::num::NonZeroU64;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::Failure;
-use crate::file::{FileConfig, Guard, Log, Peer, Scope};
+use crate::file::{FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
 use crate::rate::Rate;
-use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Preset, Span};
+use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};
 
 /// The settings that count, with every default filled in.
 #[derive(Clone, Debug)]
@@ -19,6 +20,12 @@ pub struct Config {
 const CHECK_RATE: u64 = 64 << 20;
 /// etcd's own `--max-request-bytes`.
 const MAX_REQUEST_BYTES: u64 = 3 << 19;
+/// Four waits that double from two seconds on: half a minute.
+const HEAL_LIMIT: u32 = 4;
+/// What Kubernetes' own controllers take; etcd grants nothing below 2 s, and what is near that
+/// ends at every pause of the network.
+const LEADER_LEASE: Duration = Duration::from_secs(15);
+const LEADER_LEASE_MIN: Duration = Duration::from_secs(3);
 /// Below this, not even a Kubernetes object of ordinary size fits.
 const MAX_REQUEST_BYTES_MIN: u64 = 64 << 10;
 const MIRROR_NAME_CHARS_MAX: usize = 63;
@@ -39,9 +46,11 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
         under.scope.rules = None;
     }
     prefer!(flags, under, {
-        mirror_name, rev, listen, ready_max_lag, check_interval, check_rate, detail_logs,
-        guard.max_deletes, guard.max_deletes_percent,
-        apply.coalesce, apply.max_request_bytes,
+        mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, samples_file, detail_logs,
+        guard.max_deletes, guard.max_deletes_percent, guard.allow,
+        apply.coalesce, apply.max_request_bytes, apply.order,
+        heal.deletions, heal.changes, heal.limit,
+        leader.election, leader.lease,
         log.format, log.level,
         scope.preset, scope.prefixes, scope.exclude_prefixes, scope.exclude_namespaces,
         scope.include_namespaces, scope.rules, scope.rules_file, scope.dest_prefix, scope.no_dest_prefix,
@@ -69,6 +78,9 @@ fn defaults() -> FileConfig {
     config.guard.max_deletes_percent = Some(10);
     config.apply.coalesce = Some(Coalesce::default());
     config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
+    config.apply.order = Some(Order::default());
+    config.leader = Leader { election: Some(true), lease: Some(Span(LEADER_LEASE)) };
+    config.heal = Heal { deletions: Some(true), changes: Some(false), limit: Some(HEAL_LIMIT) };
     config
 }
 
@@ -107,6 +119,9 @@ impl Config {
         }
         if self.max_request_bytes() < MAX_REQUEST_BYTES_MIN {
             return Err(Failure::usage("--max-request-bytes: give at least 65536 (64 KiB)"));
+        }
+        if self.leader_lease().is_some_and(|lease| lease < LEADER_LEASE_MIN) {
+            return Err(Failure::usage("--leader-lease: give at least 3s"));
         }
         if self.check_interval() < Duration::from_secs(1) {
             return Err(Failure::usage("--check-interval: give at least 1s"));
@@ -176,10 +191,37 @@ impl Config {
         self.merged.apply.coalesce.unwrap_or_default()
     }
 
+    /// Returns the gates of the preflight that may be passed although they refuse.
+    #[must_use]
+    pub fn allow(&self) -> &[String] {
+        self.merged.guard.allow.as_deref().unwrap_or_default()
+    }
+
+    /// Returns how long a leader that is not heard of goes on to count as one; `None` if instances
+    /// elect none.
+    #[must_use]
+    pub fn leader_lease(&self) -> Option<Duration> {
+        let Leader { election, lease } = self.merged.leader;
+        let lease = lease.map_or(LEADER_LEASE, |lease| lease.0);
+        election.unwrap_or(true).then_some(lease)
+    }
+
+    /// Returns the order in which a copy writes.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        self.merged.apply.order.unwrap_or_default()
+    }
+
+    /// Returns what others do on the standby that is undone.
+    #[must_use]
+    pub fn heal(&self) -> &Heal {
+        &self.merged.heal
+    }
+
     /// Returns the limits on deletions: keys, and per cent of the scope.
     #[must_use]
     pub fn max_deletes(&self) -> (u64, u64) {
-        let Guard { max_deletes, max_deletes_percent } = self.merged.guard;
+        let Guard { max_deletes, max_deletes_percent, .. } = self.merged.guard;
         (max_deletes.unwrap_or(500), max_deletes_percent.unwrap_or(10))
     }
 
@@ -187,6 +229,12 @@ impl Config {
     #[must_use]
     pub fn rev(&self) -> Option<i64> {
         self.merged.rev
+    }
+
+    /// Returns the file with the keys of the standby's API servers, if one was given.
+    #[must_use]
+    pub fn encryption_config(&self) -> Option<&Path> {
+        self.merged.encryption_config.as_deref()
     }
 
     /// Tells whether each applied key gets a log line.
@@ -205,6 +253,12 @@ impl Config {
     #[must_use]
     pub fn check_rate(&self) -> Option<u64> {
         self.merged.check_rate.map(|rate| rate.0.get())
+    }
+
+    /// Returns where the lag of every second is kept, if anywhere.
+    #[must_use]
+    pub fn samples_file(&self) -> Option<&Path> {
+        self.merged.samples_file.as_deref()
     }
 
     /// Returns how often both sides are compared.
@@ -236,9 +290,11 @@ mod tests {
     #[test]
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
-            mirror_name: a\nrev: 7\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
-            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2}\n\
-            apply: {coalesce: never, max_request_bytes: 100000}\nlog: {format: json, level: warn}\n\
+            mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\nsamples_file: s\n\
+            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, allow: [owners]}\n\
+            apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
+            heal: {deletions: false, changes: true, limit: 9}\n\
+            leader: {election: false, lease: 4s}\nlog: {format: json, level: warn}\n\
             scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \
             include_namespaces: [i], rules: [{action: local, name: x}], dest_prefix: d,\n  \
             no_dest_prefix: false, etcd_prefix: /r}\n\
@@ -272,6 +328,7 @@ mod tests {
             "guard: {max_deletes_percent: 101}",
             "apply: {max_request_bytes: 1}",
             "check_interval: 1ms",
+            "leader: {lease: 1s}",
             "scope: {rules: [], rules_file: x}",
         ] {
             assert!(Config::new(FileConfig::default(), file(text)).is_err(), "{text}");

@@ -1,9 +1,10 @@
-//! What a binary is wired from: the compiled scope and the two sides. Nothing is sent yet.
+//! What a binary is wired from: the compiled scope, the two sides, and keys. Nothing is sent yet.
 
 use std::sync::Arc;
 
 use etcd_link::{Primary, SettingsError, Standby};
 use keyspace_filter::{OWN_PREFIX, Scope, ScopeSpec};
+use kube_encryption::Keyring;
 
 use crate::exit::Failure;
 use crate::file::Peer;
@@ -50,7 +51,13 @@ fn compile(given: crate::file::Scope) -> Result<Scope, Failure> {
         no_dest_prefix: given.no_dest_prefix.unwrap_or(false),
         etcd_prefix: given.etcd_prefix.unwrap_or(spec.etcd_prefix),
     };
-    Scope::compile(spec).map_err(|error| Failure::usage(format!("scope: {error}")))
+    Scope::compile(spec).map_err(|error| {
+        let place = given.rules_file.as_deref().and_then(|file| {
+            let place = read::place_of_rule(file, error.rule()?)?;
+            Some(format!(" ({} at {place})", file.display()))
+        });
+        Failure::usage(format!("scope: {error}{}", place.unwrap_or_default()))
+    })
 }
 
 /// Prepares the primary; nothing is sent yet. Where only an answer's header matters, a key in
@@ -81,6 +88,22 @@ pub fn standby(config: &Config, scope: Option<Scope>) -> Result<Standby, Failure
         Arc::new(move |key: &[u8]| scope.as_ref().is_some_and(|scope| scope.admits_standby(key)));
     Standby::new(peer("standby", config.standby())?, &own, admits)
         .map_err(|error| wrong("standby", &error))
+}
+
+/// Reads the keys of the standby's API servers, if their configuration was given.
+///
+/// # Errors
+///
+/// The file can't be read, or is no `EncryptionConfiguration`: a usage error that says why. It
+/// never holds a key.
+pub fn keyring(config: &Config) -> Result<Option<Keyring>, Failure> {
+    const FLAG: &str = "--encryption-config";
+
+    let Some(file) = config.encryption_config() else { return Ok(None) };
+    let text = read::text_of(FLAG, file)?;
+    let keyring = Keyring::parse(&text)
+        .map_err(|error| Failure::usage(format!("{FLAG}: {}: {error}", file.display())))?;
+    Ok(Some(keyring))
 }
 
 fn peer(side: &str, peer: &Peer) -> Result<etcd_link::Settings, Failure> {

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use keyspace_filter::RuleSpec;
 use serde_json::{Map, Value};
+use serde_saphyr::Spanned;
 
 use crate::exit::Failure;
 use crate::file::FileConfig;
@@ -35,7 +36,7 @@ impl FileConfig {
             return Ok(Self::default());
         }
         let value: Value = yaml(text)?;
-        unknown::refuse(&value, &Self::schema())?;
+        unknown::refuse(&value, &Self::schema(), "")?;
         yaml(text).map_err(|why| match culprit(&value) {
             Some(field) => format!("{field}: {why}"),
             None => why,
@@ -51,11 +52,31 @@ impl FileConfig {
 
 /// Reads a file of ordered rules.
 pub(crate) fn rules(file: &Path) -> Result<Vec<RuleSpec>, Failure> {
-    yaml(&text_of("--rules", file)?)
+    parse_rules(&text_of("--rules", file)?)
         .map_err(|why| Failure::usage(format!("--rules: {}: {why}", file.display())))
 }
 
-fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
+/// Tells where in a file of rules the one with this place in the list begins.
+pub(crate) fn place_of_rule(file: &Path, index: usize) -> Option<String> {
+    let rules: Vec<Spanned<Value>> = yaml(&text_of("--rules", file).ok()?).ok()?;
+    let begin = rules.get(index)?.referenced;
+    Some(format!("line {}, column {}", begin.line(), begin.column()))
+}
+
+fn parse_rules(text: &str) -> Result<Vec<RuleSpec>, String> {
+    yaml(text).map_err(|why| {
+        // The parser tells the place of a strange field, the schema what was probably meant.
+        let place = why.rsplit_once(" at line ").filter(|_| why.starts_with("unknown field"));
+        let schema = schemars::schema_for!(Vec<RuleSpec>).to_value();
+        let advice = yaml(text).and_then(|value| unknown::refuse(&value, &schema, "rules"));
+        match (place, advice) {
+            (Some((_, place)), Err(advice)) => format!("{advice} at line {place}"),
+            _ => why,
+        }
+    })
+}
+
+pub(crate) fn text_of(flag: &str, file: &Path) -> Result<String, Failure> {
     let unreadable =
         |why: String| Failure::usage(format!("{flag}: can't read {} ({why})", file.display()));
     let size = std::fs::metadata(file).map_err(|error| unreadable(error.to_string()))?.len();
@@ -129,8 +150,29 @@ mod tests {
         }
         assert!(
             complaint("guard: {weather: 1}")
-                .ends_with("(known here: max_deletes, max_deletes_percent)")
+                .ends_with("(known here: allow, max_deletes, max_deletes_percent)")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_a_file_of_rules_is_told_with_its_place() {
+        for (text, told) in [
+            (
+                "- {action: local, name: x}\n- action: include\n  ressource: pods\n",
+                "unknown field `rules[1].ressource` (did you mean `resource`?) at line 3, column 3",
+            ),
+            (
+                "- action: remove\n",
+                "unknown variant `remove`, expected one of include, local at line 1",
+            ),
+            ("- name: x\n", "missing field `action` at line 1"),
+            ("- action: local\n  unsafe: perhaps\n", "invalid boolean at line 2, column 11"),
+            ("- action: local\n  name: [a\n", "line 2"),
+            ("action: local\n", "line 1"),
+        ] {
+            let found = parse_rules(text).unwrap_err();
+            assert!(found.contains(told) && !found.contains('\n'), "{found}");
+        }
     }
 
     #[test]

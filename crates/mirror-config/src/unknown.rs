@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-/// Checks that `value` has only fields that `schema` knows.
-pub(crate) fn refuse(value: &Value, schema: &Value) -> Result<(), String> {
-    within(value, schema, schema, "")
+/// Checks that `value`, which is told as `name`, has only fields that `schema` knows.
+pub(crate) fn refuse(value: &Value, schema: &Value, name: &str) -> Result<(), String> {
+    within(value, schema, schema, name)
 }
 
 fn within(value: &Value, schema: &Value, root: &Value, path: &str) -> Result<(), String> {

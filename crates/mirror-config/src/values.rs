@@ -36,6 +36,19 @@ pub enum Coalesce {
     Never,
 }
 
+/// In which order a copy writes.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// Owners before their dependents.
+    #[default]
+    Owners,
+    /// As the keys come: for a standby on which nothing collects what has no owner.
+    Keys,
+}
+
 /// How log lines are written.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,

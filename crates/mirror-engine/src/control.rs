@@ -3,6 +3,7 @@
 use etcd_mvcc::Value;
 use serde::{Deserialize, Serialize};
 
+use crate::promotion::Promotion;
 use crate::record::{RecordError, VERSION, known, parse, write};
 use crate::repair::{OrderText, RepairOrder};
 
@@ -15,6 +16,8 @@ pub struct Control {
     pub accept: Option<String>,
     /// The newest order to repair, whether it was looked at or not.
     pub repair: Option<RepairOrder>,
+    /// Who has promoted the standby, while it is.
+    pub promotion: Option<Promotion>,
 }
 
 /// The state that the operator wants the mirror to be in.
@@ -37,6 +40,8 @@ struct ControlText {
     accept: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     repair: Option<OrderText>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    promotion: Option<Promotion>,
 }
 
 impl Control {
@@ -53,6 +58,7 @@ impl Control {
             desired: desired.to_owned(),
             accept: self.accept.clone(),
             repair: self.repair.as_ref().map(OrderText::from),
+            promotion: self.promotion.clone(),
         })
     }
 
@@ -71,7 +77,7 @@ impl Control {
             other => return Err(RecordError(format!("the control record wants {other:?}"))),
         };
         let repair = text.repair.map(OrderText::into_order).transpose()?;
-        Ok(Self { desired, accept: text.accept, repair })
+        Ok(Self { desired, accept: text.accept, repair, promotion: text.promotion })
     }
 }
 
@@ -84,7 +90,7 @@ mod tests {
         let old = Value::from(r#"{"version":1,"desired":"pause","accept":"5eed"}"#);
         let control = Control::decode(&old).unwrap();
         let accept = Some("5eed".to_owned());
-        assert_eq!(control, Control { desired: Desired::Pause, accept, repair: None });
+        assert_eq!(control, Control { desired: Desired::Pause, accept, ..Control::default() });
         assert_eq!(control.encode(), old);
     }
 

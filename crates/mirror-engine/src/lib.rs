@@ -5,19 +5,23 @@
 
 mod control;
 mod driver;
+mod held_back;
 pub mod orders;
 mod own_keys;
 mod plan;
 pub mod planner;
+pub mod promotion;
 mod record;
 mod repair;
 mod settings;
 mod status;
+mod tally;
 
 pub use control::{Control, Desired};
-pub use driver::{Mirror, Primary, Standby};
+pub use driver::{Election, IsGone, Mirror, NameOf, Primary, Standby};
+pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
-pub use plan::{PlanError, PlanReport, RuleCount, plan};
+pub use plan::{PlanError, PlanReport, plan};
 pub use planner::{Ended, PlanDigest};
 pub use record::{Accounted, Checkpoint, CopyPosition, Epoch, Phase, RecordError, Witness};
 pub use repair::{
@@ -25,5 +29,11 @@ pub use repair::{
     RepairKind, RepairKinds, RepairOrder, RepairOutcome, RepairPlan, RepairPlanError,
     RepairPosition, RepairRecord, Surplus, repair_plan,
 };
-pub use settings::{Coalesce, DeleteFuse, EncodeStatus, Settings, TxnLimits};
-pub use status::{Blocked, CopyProgress, Counters, GuardKind, State, Status};
+pub use settings::{
+    Coalesce, DeleteFuse, EncodeStatus, Heal, JudgeValue, Preflight, Preflighted, Settings,
+    TxnLimits, WriteOrder,
+};
+pub use status::{
+    Blocked, CopyProgress, Counters, DriftStatus, GuardKind, RefusedKey, State, Status,
+};
+pub use tally::{Amount, GroupCount, GroupName};

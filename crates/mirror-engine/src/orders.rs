@@ -59,6 +59,17 @@ pub enum OrderError {
     /// Somebody else kept writing the control record at the same time.
     #[error("the control record changed while the order was given; give it again")]
     Raced,
+    /// The standby was promoted, and no other promotion than that is taken back.
+    #[error(
+        "the standby is promoted; taking that back is an order of its own: `etcd-dr fence --help`"
+    )]
+    Promoted,
+    /// There is no promotion to take back.
+    #[error("the standby is not promoted")]
+    NotPromoted,
+    /// The promotion that stands is another one.
+    #[error("the promotion that stands is {0}")]
+    OtherFence(String),
     /// The mirror was told to stand still, or that the standby is a primary now.
     #[error("the mirror is told to stand still: `etcd-sync resume` comes first")]
     StandsStill,
@@ -111,6 +122,9 @@ where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
     let change = |control: &mut Control, _: Option<&Value>| {
+        if control.desired == Desired::Promoted {
+            return Err(OrderError::Promoted);
+        }
         match &order {
             Order::Pause => control.desired = Desired::Pause,
             Order::Resume => control.desired = Desired::Run,

@@ -16,7 +16,10 @@ pub struct OwnKeys {
     pub status: Key,
     /// What became of the last repair.
     pub repair: Key,
+    /// Which instance leads; it hangs on a lease.
+    pub leader: Key,
     ledger: String,
+    withheld: String,
 }
 
 impl OwnKeys {
@@ -30,7 +33,9 @@ impl OwnKeys {
             control: key("control"),
             status: key("status"),
             repair: key("repair"),
+            leader: key("leader"),
             ledger: format!("{OWN_PREFIX}{name}/ledger/"),
+            withheld: format!("{OWN_PREFIX}{name}/withheld/"),
         }
     }
 
@@ -45,6 +50,25 @@ impl OwnKeys {
     pub fn ledgered(&self, entry: &Key) -> Option<Key> {
         let key = entry.as_bytes().strip_prefix(self.ledger.as_bytes())?;
         Some(Key::from(key.to_vec()))
+    }
+
+    /// The record that says why a key of the standby is held back.
+    #[must_use]
+    pub fn withheld(&self, key: &Key) -> Key {
+        Key::from([self.withheld.as_bytes(), key.as_bytes()].concat())
+    }
+
+    /// The key of the standby that such a record speaks of.
+    #[must_use]
+    pub fn withheld_key(&self, record: &Key) -> Option<Key> {
+        let key = record.as_bytes().strip_prefix(self.withheld.as_bytes())?;
+        Some(Key::from(key.to_vec()))
+    }
+
+    /// All records of keys that are held back.
+    #[must_use]
+    pub fn withheld_range(&self) -> KeyRange {
+        KeyRange::prefix(self.withheld.as_bytes())
     }
 
     /// All ledger entries.

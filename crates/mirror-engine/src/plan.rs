@@ -6,13 +6,14 @@ use etcd_mvcc::{
     ClusterId, Entry, Failure, FailureClass, Key, PrimaryRevision, ReadHead, ReadRange,
     StandbyRevision, Walk, WalkLimits,
 };
-use keyspace_filter::Scope;
+use keyspace_filter::{Rule, Scope};
 
 use crate::orders::OrderError;
 use crate::own_keys::OwnKeys;
-use crate::planner::{Found, Ledger, PlanDigest, Survey};
-use crate::record::{Accounted, Checkpoint};
+use crate::planner::{Found, Ledger, PlanDigest, Survey, Withheld};
+use crate::record::{Accounted, Checkpoint, RecordError};
 use crate::settings::DeleteFuse;
+use crate::tally::{Amount, GroupCount, GroupName, Tally};
 
 /// What a run would do.
 #[derive(Clone, Debug)]
@@ -27,8 +28,12 @@ pub struct PlanReport {
     pub bytes: u64,
     /// Keys of the primary that stay out, within the prefixes that are read.
     pub keys_out: u64,
-    /// Keys of the primary by the rule that decides them.
-    pub by_rule: BTreeMap<String, RuleCount>,
+    /// Keys of the primary by the rule that decides them, in the order in which rules are asked.
+    pub by_rule: Vec<(String, GroupCount)>,
+    /// Keys of the primary by resource, the largest first. At most 10,000 are told apart.
+    pub by_resource: Vec<(GroupName, GroupCount)>,
+    /// Keys of the primary by namespace, the largest first. At most 10,000 are told apart.
+    pub by_namespace: Vec<(GroupName, GroupCount)>,
     /// Keys in scope that the standby lacks.
     pub missed: u64,
     /// Keys in scope that both have, with other values.
@@ -43,17 +48,6 @@ pub struct PlanReport {
     pub needs_accept: bool,
     /// Names what exactly would be deleted; for `etcd-sync resync --accept`.
     pub digest: PlanDigest,
-}
-
-/// What one rule decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RuleCount {
-    /// Keys.
-    pub keys: u64,
-    /// Their keys and values, in bytes.
-    pub bytes: u64,
-    /// Whether they are in scope.
-    pub admitted: bool,
 }
 
 /// Why there is no plan.
@@ -139,11 +133,11 @@ where
         .replacing(written_at)
         .in_full(scope, limits, show);
     let own = OwnKeys::new(name);
-    let mut values = Values::new(scope);
+    let mut counts = Counts::new(scope);
     while !survey.advance(&mut ledger, &own) {
         if let Some(request) = survey.comparison.want_primary() {
             let page = primary.read_page(request).await.map_err(PlanError::Primary)?;
-            values.count(&page.entries);
+            counts.count(&page.entries);
             survey.comparison.primary_page(page);
         }
         if let Some(request) = survey.comparison.want_standby(true) {
@@ -158,8 +152,10 @@ where
         revision,
         keys: survey.comparison.keys_read,
         bytes: survey.comparison.bytes_read,
-        keys_out: values.keys_out,
-        by_rule: values.by_rule,
+        keys_out: counts.keys_out,
+        by_rule: counts.rules(),
+        by_resource: counts.by_resource.largest_first(),
+        by_namespace: counts.by_namespace.largest_first(),
         missed,
         different,
         deletes: stale,
@@ -206,26 +202,112 @@ where
     Ok(ledger)
 }
 
-/// Counts what each rule decides.
-struct Values<'a> {
+/// Why it can't be said what is held back.
+pub(crate) enum WithheldError {
+    Standby(Failure),
+    Record(RecordError),
+}
+
+/// Reads what is held back, at one revision of the standby.
+pub(crate) async fn load_withheld<S>(
+    standby: &S,
+    name: &str,
+    at: StandbyRevision,
+) -> Result<Withheld, WithheldError>
+where
+    S: ReadRange<Revision = StandbyRevision>,
+{
+    let mut withheld = Withheld::default();
+    let own = OwnKeys::new(name);
+    let mut walk = Walk::new(&[own.withheld_range()], WalkLimits::default(), false);
+    while let Some(request) = walk.request(Some(at)) {
+        let page = standby.read_page(request.clone()).await.map_err(WithheldError::Standby)?;
+        for entry in &page.entries {
+            if let Some(key) = own.withheld_key(&entry.key) {
+                withheld.load(key, &entry.value).map_err(WithheldError::Record)?;
+            }
+        }
+        walk.advance(&request, &page);
+    }
+    Ok(withheld)
+}
+
+/// Counts the primary's keys as they are read.
+struct Counts<'a> {
     scope: &'a Scope,
-    by_rule: BTreeMap<String, RuleCount>,
+    by_rule: BTreeMap<usize, GroupCount>,
+    by_resource: Tally,
+    by_namespace: Tally,
     keys_out: u64,
 }
 
-impl<'a> Values<'a> {
+impl<'a> Counts<'a> {
     fn new(scope: &'a Scope) -> Self {
-        Self { scope, by_rule: BTreeMap::new(), keys_out: 0 }
+        Self {
+            scope,
+            by_rule: BTreeMap::new(),
+            by_resource: Tally::default(),
+            by_namespace: Tally::default(),
+            keys_out: 0,
+        }
     }
 
     fn count(&mut self, entries: &[Entry<PrimaryRevision>]) {
         for entry in entries {
-            let decision = self.scope.decide(entry.key.as_bytes());
-            let count = self.by_rule.entry(decision.rule.to_string()).or_default();
-            count.keys += 1;
-            count.bytes += (entry.key.len() + entry.value.len()) as u64;
-            count.admitted = decision.admitted;
-            self.keys_out += u64::from(!decision.admitted);
+            let key = entry.key.as_bytes();
+            let decision = self.scope.decide(key);
+            let shape = self.scope.grammar().parse(key);
+            let amount = Amount { keys: 1, bytes: (key.len() + entry.value.len()) as u64 };
+            let admitted = decision.admitted;
+            self.by_rule.entry(decision.rule.index()).or_default().add(admitted, amount);
+            self.by_resource.by_resource(&shape, admitted, amount);
+            self.by_namespace.by_namespace(&shape, admitted, amount);
+            self.keys_out += u64::from(!admitted);
         }
+    }
+
+    /// The rules that decided over a key, in the order in which they are asked.
+    fn rules(&self) -> Vec<(String, GroupCount)> {
+        let counted = |rule: &Rule| Some((rule.to_string(), *self.by_rule.get(&rule.index())?));
+        self.scope.rules().filter_map(counted).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_mvcc::{Revision as _, Value};
+    use keyspace_filter::ScopeSpec;
+
+    use super::*;
+
+    fn entry(key: &str) -> Entry<PrimaryRevision> {
+        Entry {
+            key: Key::from(key),
+            value: Value::from("12345"),
+            created: PrimaryRevision::new(1),
+            modified: PrimaryRevision::new(1),
+            version: 1,
+            lease: 0,
+        }
+    }
+
+    #[test]
+    fn a_key_is_counted_by_its_rule_its_resource_and_its_namespace() {
+        let scope = Scope::compile(ScopeSpec::default()).unwrap();
+        let mut counts = Counts::new(&scope);
+        let keys =
+            ["/registry/secrets/team/s", "/registry/secrets/default/s", "/registry/g.io/p/n"];
+        counts.count(&keys.map(entry));
+        let rules = counts.rules();
+        assert_eq!(rules.len(), 2);
+        let (own, rest) = (&rules[0], &rules[1]);
+        assert!(own.0.contains("a cluster's own namespaces") && own.1.local.keys == 1);
+        assert!(rest.0.contains("every other Kubernetes object") && rest.1.in_scope.keys == 2);
+        let bytes: usize = keys.iter().map(|key| key.len() + 5).sum();
+        assert_eq!(own.1.total().bytes + rest.1.total().bytes, bytes as u64);
+        assert_eq!(counts.keys_out, 1);
+        let secrets = counts.by_resource.largest_first().remove(0);
+        assert_eq!((secrets.1.in_scope.keys, secrets.1.local.keys), (1, 1));
+        assert_eq!(counts.by_namespace.largest_first().len(), 3);
     }
 }

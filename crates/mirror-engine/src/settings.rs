@@ -1,11 +1,12 @@
 //! What can be set about a mirror.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use etcd_mvcc::{PrimaryRevision, WalkLimits};
+use etcd_mvcc::{Failure, Key, PrimaryRevision, Value, WalkLimits};
 
 use crate::Status;
 
@@ -22,6 +23,36 @@ pub enum Coalesce {
     Always,
     /// Never: one transaction for each primary revision.
     Never,
+}
+
+/// In which order a copy, a repair or a healing writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteOrder {
+    /// Owners before their dependents, wherever the scope is one of Kubernetes objects: a live
+    /// standby collects what has no owner.
+    #[default]
+    Owners,
+    /// As the keys come: for a standby that nobody collects on.
+    Keys,
+}
+
+/// What of others' writes to the mirror's keys is undone by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heal {
+    /// Keys that were deleted are put back. Default: yes.
+    pub deletions: bool,
+    /// Keys that were changed are written over. Default: no, because a live standby's controllers
+    /// rewrite some kinds for ever.
+    pub changes: bool,
+    /// How often a key is put back before the standby is said to refuse it. Default 4: the waits
+    /// in between double, from two seconds on.
+    pub limit: u32,
+}
+
+impl Default for Heal {
+    fn default() -> Self {
+        Self { deletions: true, changes: false, limit: 4 }
+    }
 }
 
 /// When a resync has to be accepted by somebody: both limits must be exceeded.
@@ -66,6 +97,29 @@ impl Default for TxnLimits {
     }
 }
 
+/// Judges whether the standby can take a value; `Err` says on one line why it can't. Asked of every
+/// value right before it is sent.
+pub type JudgeValue = Arc<dyn Fn(&Key, &Value) -> Result<(), String> + Send + Sync>;
+
+/// Looks at both sides before the first write of a mirror that has never written.
+pub type Preflight = Arc<
+    dyn Fn() -> Pin<Box<dyn Future<Output = Result<Preflighted, Failure>> + Send>> + Send + Sync,
+>;
+
+/// What a look at both sides before the first write has found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Preflighted {
+    /// Nothing stands in the way.
+    Clear,
+    /// The mirror must not begin.
+    Refused {
+        /// What was found, on one line.
+        reason: String,
+        /// What has to be mended, or the command that lets it begin all the same.
+        release: String,
+    },
+}
+
 /// Turns a status into the bytes that are stored beside the checkpoint for `etcd-sync status`.
 pub type EncodeStatus = Arc<dyn Fn(&Status) -> Bytes + Send + Sync>;
 
@@ -76,6 +130,10 @@ pub struct Settings {
     pub name: String,
     /// When revisions may share a transaction.
     pub coalesce: Coalesce,
+    /// In which order a copy writes.
+    pub order: WriteOrder,
+    /// What others do that is undone.
+    pub heal: Heal,
     /// How many deletions a resync may do unasked.
     pub fuse: DeleteFuse,
     /// How large a transaction may get.
@@ -98,6 +156,10 @@ pub struct Settings {
     pub start_at: Option<PrimaryRevision>,
     /// Log one line for each key applied, without values.
     pub detail_logs: bool,
+    /// What the standby can take; without it, everything.
+    pub judge_value: Option<JudgeValue>,
+    /// Asked before the first write; without it, nothing is.
+    pub preflight: Option<Preflight>,
     /// How the status is stored on the standby; without it, it is not.
     pub encode_status: Option<EncodeStatus>,
     /// Names this process among all that ever write under this mirror's name.
@@ -109,6 +171,8 @@ impl Default for Settings {
         Self {
             name: "default".to_owned(),
             coalesce: Coalesce::default(),
+            order: WriteOrder::default(),
+            heal: Heal::default(),
             fuse: DeleteFuse::default(),
             txn: TxnLimits::default(),
             walk: WalkLimits::default(),
@@ -118,6 +182,8 @@ impl Default for Settings {
             poll: Duration::from_secs(1),
             start_at: None,
             detail_logs: false,
+            judge_value: None,
+            preflight: None,
             encode_status: None,
             owner: String::new(),
         }
@@ -129,6 +195,8 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings")
             .field("name", &self.name)
             .field("coalesce", &self.coalesce)
+            .field("order", &self.order)
+            .field("heal", &self.heal)
             .field("fuse", &self.fuse)
             .field("txn", &self.txn)
             .field("walk", &self.walk)

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use etcd_mvcc::{ClusterId, PrimaryRevision, StandbyRevision};
+use etcd_mvcc::{ClusterId, Key, PrimaryRevision, StandbyRevision};
 
+use crate::held_back::HeldBack;
+use crate::promotion::Promotion;
 use crate::repair::RepairRecord;
 
 /// The state of a mirror.
@@ -81,11 +83,15 @@ pub enum GuardKind {
     TooLarge,
     /// The software's own keys on the standby can't be understood.
     CheckpointUnreadable,
+    /// Something was found before the first write that must not be.
+    Preflight,
+    /// A value is encrypted with a key that the standby does not have.
+    EncryptionKey,
 }
 
 impl GuardKind {
     /// All guards.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SameCluster,
         Self::ClusterChanged,
         Self::HistoryChanged,
@@ -95,6 +101,8 @@ impl GuardKind {
         Self::Denied,
         Self::TooLarge,
         Self::CheckpointUnreadable,
+        Self::Preflight,
+        Self::EncryptionKey,
     ];
 
     /// The word for it in status and metrics.
@@ -110,6 +118,8 @@ impl GuardKind {
             Self::Denied => "denied",
             Self::TooLarge => "too_large",
             Self::CheckpointUnreadable => "checkpoint_unreadable",
+            Self::Preflight => "preflight",
+            Self::EncryptionKey => "encryption_key",
         }
     }
 }
@@ -179,6 +189,30 @@ pub struct Counters {
     pub foreign_deletes: u64,
 }
 
+/// What others did to the mirror's keys on the standby, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftStatus {
+    /// Keys that were put back since the process started.
+    pub healed: u64,
+    /// Keys that wait to be put back.
+    pub waiting: u64,
+    /// Keys that the standby refuses: they were put back as often as the limit allows.
+    pub refused: u64,
+    /// Some of them, at most twenty.
+    pub refused_shown: Vec<RefusedKey>,
+}
+
+/// A key that something on the standby keeps undoing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedKey {
+    /// The key, as the standby spells it.
+    pub key: Key,
+    /// How often it was put back.
+    pub healed: u32,
+    /// Who is known to do such a thing.
+    pub suspect: String,
+}
+
 /// What the mirror knows of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
@@ -217,6 +251,14 @@ pub struct Status {
     pub copy: CopyProgress,
     /// The repair that is being carried out, or what became of the last one.
     pub last_repair: Option<RepairRecord>,
+    /// Who has promoted the standby, while it is.
+    pub promotion: Option<Promotion>,
+    /// What others did to the mirror's keys on the standby.
+    pub drift: DriftStatus,
+    /// Keys in scope that are kept off the standby.
+    pub held_back: u64,
+    /// Some of them, at most twenty, and why.
+    pub held_back_shown: Vec<(Key, HeldBack)>,
     /// Counts since the process started.
     pub counters: Counters,
 }

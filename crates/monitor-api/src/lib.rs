@@ -15,6 +15,8 @@
 mod check;
 mod health;
 mod metrics;
+mod page;
+mod preflight;
 mod repair;
 mod report;
 mod routes;
@@ -26,10 +28,12 @@ pub use check::{
 };
 pub use health::{Check, Thresholds, liveness, readiness};
 pub use metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, METRICS, MetricSpec, render};
+pub use preflight::PreflightSlot;
 pub use repair::{RepairCountsReport, RepairPlanReport, RepairReport};
 pub use report::{
-    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, Labelled,
-    LastCheckReport, Snapshot, StatusReport, Verdict,
+    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, DriftReport,
+    HeldBackReport, Labelled, LastCheckReport, NamedKey, PromotionReport, Snapshot, StatusReport,
+    Verdict,
 };
 pub use routes::{Room, Sources, router};
 pub use server::{Limits, serve};

@@ -82,6 +82,14 @@ pub const METRICS: &[MetricSpec] = &[
     spec("resyncs_total", &["reason"], "How often a comparison had to close a gap"),
     spec("errors_total", &["side", "class"], "Requests that failed"),
     spec("foreign_writes_total", &["op"], "Writes by others to keys in scope on the standby"),
+    spec("healed_total", &[], "Keys that others deleted or changed and that were put back"),
+    spec(
+        "heal_refused_keys",
+        &[],
+        "Keys that the standby refuses, however often they are put back",
+    ),
+    spec("held_back_keys", &[], "Keys in scope that are kept off the standby"),
+    spec("revision_gap", &[], "The standby's revision less the primary's"),
     spec("fenced_txns_total", &[], "Transactions whose guard did not hold"),
     spec("guard_blocked", &["guard"], "1 for the guard that stopped the mirror, 0 for the others"),
     spec("check_runs_total", &["result"], "Checks, by what came of them"),
@@ -176,6 +184,10 @@ impl Samples<'_, '_> {
             "resyncs_total" => self.labelled(&counters.resyncs),
             "errors_total" => self.labelled(&counters.errors),
             "foreign_writes_total" => self.by_op(counters.foreign_puts, counters.foreign_deletes),
+            "healed_total" => self.counter(report.drift.healed),
+            "heal_refused_keys" => self.gauge(Some(signed(report.drift.refused))),
+            "held_back_keys" => self.gauge(Some(signed(report.held_back.count))),
+            "revision_gap" => self.gauge(report.revision_gap),
             "fenced_txns_total" => self.counter(counters.fenced_txns),
             "guard_blocked" => {
                 let guard = report.blocked.as_ref().map(|blocked| blocked.guard.as_str());

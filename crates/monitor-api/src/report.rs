@@ -11,7 +11,7 @@ pub const DOCUMENTED_STATES: [&str; 7] =
     ["starting", "waiting", "copying", "following", "paused", "blocked", "fenced"];
 
 /// Every guard that may block a mirror.
-pub const DOCUMENTED_GUARDS: [&str; 9] = [
+pub const DOCUMENTED_GUARDS: [&str; 11] = [
     "same_cluster",
     "cluster_changed",
     "history_changed",
@@ -21,6 +21,8 @@ pub const DOCUMENTED_GUARDS: [&str; 9] = [
     "denied",
     "too_large",
     "checkpoint_unreadable",
+    "preflight",
+    "encryption_key",
 ];
 
 /// What the reader of a status should conclude from it.
@@ -108,8 +110,63 @@ pub struct StatusReport {
     pub last_check: Option<LastCheckReport>,
     /// What became of the last order to repair; `null` if there never was one.
     pub last_repair: Option<RepairReport>,
+    /// Who has promoted the standby, while it is; `null` while it is not.
+    pub promotion: Option<PromotionReport>,
+    /// The standby's revision less the primary's. Below zero, and for some way above, a client
+    /// that comes from the primary with its resource version misses changes on the standby.
+    pub revision_gap: Option<i64>,
+    /// What others did to the mirror's keys on the standby.
+    pub drift: DriftReport,
+    /// Keys in scope that are kept off the standby.
+    pub held_back: HeldBackReport,
     /// Counts since the process started.
     pub counters: CountersReport,
+}
+
+/// A promotion: from then on no mirror writes to the standby.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromotionReport {
+    /// Who gave the order.
+    pub by: String,
+    /// When: seconds since 1970, by the clock of whoever gave it.
+    pub at: u64,
+    /// The epoch that fences every mirror.
+    pub epoch: u64,
+}
+
+/// What others did to the mirror's keys on the standby, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DriftReport {
+    /// Keys that were put back since the process started.
+    pub healed: u64,
+    /// Keys that wait to be put back.
+    pub waiting: u64,
+    /// Keys that the standby refuses: they were put back as often as `heal.limit` allows.
+    pub refused: u64,
+    /// Some of them, at most twenty.
+    pub refused_keys: Vec<NamedKey>,
+}
+
+/// Keys in scope that are kept off the standby.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HeldBackReport {
+    /// How many.
+    pub count: u64,
+    /// Some of them, at most twenty.
+    pub keys: Vec<NamedKey>,
+}
+
+/// A key, and what there is to say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NamedKey {
+    /// The key as the standby spells it, printable.
+    pub key: String,
+    /// Why it is named, on one line.
+    pub reason: String,
 }
 
 /// What the last check said, without the keys: those are at `/api/v1/checks`.

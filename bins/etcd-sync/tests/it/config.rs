@@ -8,14 +8,14 @@ use tempfile::TempDir;
 use crate::{Ran, command, etcd_sync};
 
 /// A place for files.
-struct Place(TempDir);
+pub(crate) struct Place(TempDir);
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    fn file(&self, name: &str, text: &str) -> String {
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path: PathBuf = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
@@ -93,6 +93,8 @@ fn each_mistake_in_connection_and_scope_is_named_on_one_line() {
         (&["--prefix", "/registry/", "--dest-prefix", "/x", "--no-dest-prefix"], "scope: "),
         (&["--rules", missing], "--rules: can't read"),
         (&["--rules", &garbage], "--rules: "),
+        (&["--encryption-config", missing], "--encryption-config: can't read"),
+        (&["--encryption-config", &garbage], "--encryption-config: "),
         (&["--config", missing], "--config: can't read /nonexistent/file.pem"),
         (&["--config", "/"], "--config: can't read /"),
     ] {
@@ -106,6 +108,49 @@ fn each_mistake_in_connection_and_scope_is_named_on_one_line() {
         etcd_sync(&[&["config", "validate"], given, args].concat()).is_refused(2, named);
         etcd_sync(&[&["run"], given, args].concat()).is_refused(2, named);
     }
+}
+
+#[test]
+fn each_mistake_in_a_file_of_rules_is_named_with_its_line_and_column() {
+    let place = Place::new();
+    let ends = ["--primary-endpoints", "http://127.0.0.1:1", "--standby-endpoints", "http://b"];
+    for (second, named) in [
+        ("- {action: include, nmae: x}", "unknown field `rules[1].nmae` (did you mean `name`?)"),
+        ("- {action: remove, name: x}", "unknown variant `remove`"),
+        ("- {name: x}", "missing field `action`"),
+        ("- {action: include, name: x, unsafe: perhaps}", "invalid boolean"),
+        (
+            "- {action: include, resource: nodes}",
+            "rules[1].resource \"nodes\" is called \"minions\"",
+        ),
+        ("- {action: include}", "rules[1] says nothing about the keys"),
+        (
+            "- {action: local, name: x, urgent: true}",
+            "rules[1] is urgent and leaves its keys local",
+        ),
+        ("- {action: include", "rules.yaml: "),
+    ] {
+        let first = "- {action: local, name: s}";
+        let file = place.file("rules.yaml", &format!("# of the team\n{first}\n{second}\n"));
+        let ran = etcd_sync(&[&["config", "validate", "--rules", &file], &ends[..]].concat());
+        ran.is_refused(2, named);
+        let told = ran.stderr.contains(&file) && ran.stderr.contains(" column ");
+        // What is not closed is missed at the end.
+        let line = if second.ends_with('}') { " line 3," } else { " line " };
+        assert!(told && ran.stderr.contains(line), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn a_rule_that_never_decides_is_told() {
+    let place = Place::new();
+    let rules =
+        "- {action: local, resource: secrets}\n- {action: include, resource: secrets, name: x}\n";
+    let file = place.file("rules.yaml", rules);
+    let ends = ["--primary-endpoints", "http://127.0.0.1:1", "--standby-endpoints", "http://b"];
+    let ran = etcd_sync(&[&["config", "validate", "--rules", &file], &ends[..]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.starts_with("warning: scope: rules[1] never decides: rules[0] matches"));
 }
 
 #[test]

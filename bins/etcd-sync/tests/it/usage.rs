@@ -4,13 +4,14 @@ use std::process::Stdio;
 
 use crate::{command, etcd_sync};
 
-const VERBS: [&[&str]; 12] = [
+const VERBS: [&[&str]; 13] = [
     &["run"],
     &["status"],
     &["pause"],
     &["resume"],
     &["repair"],
     &["resync"],
+    &["preflight"],
     &["plan"],
     &["config", "validate"],
     &["config", "show"],

@@ -2,9 +2,10 @@
 //!
 //! Nothing here does anything. The [`crate::runner`] asks for probes and actions, somebody
 //! else performs them. Whatever the plan says, down to the command somebody types, is filled in
-//! with the values of one [`Topology`](crate::topology::Topology).
+//! with the values of one [`Topology`].
 
 mod action;
+mod by_hand;
 mod catalog;
 mod check;
 mod gate;
@@ -15,6 +16,7 @@ mod shield;
 mod step;
 
 pub use action::Action;
+pub use by_hand::ROLE_RECORD;
 pub use check::{Check, Place, Side, Target};
 pub use gate::{Confirmation, Gate};
 pub use lint::{Fault, lint};

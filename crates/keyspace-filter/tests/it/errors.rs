@@ -100,6 +100,7 @@ fn what_is_no_namespace_name_is_refused() {
 fn a_rule_that_can_not_be_read_is_refused() {
     let cases = [
         (r#"{"action":"local"}"#, "prefix, resource, namespace or name"),
+        (r#"{"action":"local","name":"a","urgent":true}"#, "is urgent"),
         (r#"{"action":"local","name":""}"#, ".name"),
         (r#"{"action":"local","name":"a**"}"#, "one `*`"),
         (r#"{"action":"local","name":"a?"}"#, "only `*` is special"),
@@ -112,7 +113,9 @@ fn a_rule_that_can_not_be_read_is_refused() {
     ];
     for (text, words) in cases {
         let rules = vec![rule(text)];
-        refused(ScopeSpec { rules, ..ScopeSpec::default() }, &["rules[0]", words]);
+        let spec = ScopeSpec { rules, ..ScopeSpec::default() };
+        assert_eq!(Scope::compile(spec.clone()).unwrap_err().rule(), Some(0), "{text}");
+        refused(spec, &["rules[0]", words]);
     }
     for fine in ["services/*", "*/machines", "*.x-k8s.io/*", "*", "services/specs"] {
         let rules = vec![rule(&format!(r#"{{"action":"local","resource":"{fine}","name":"a"}}"#))];

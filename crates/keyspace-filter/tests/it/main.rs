@@ -10,6 +10,8 @@ mod properties;
 mod ranges;
 mod rewriting;
 mod rules;
+mod table;
+mod turns;
 mod warnings;
 
 use keyspace_filter::{Action, Preset, RuleSpec, Scope, ScopeSpec};

@@ -1,7 +1,7 @@
 //! What holds for any rules and any keys.
 
 use etcd_mvcc::{Key, KeyRange};
-use keyspace_filter::{Action, Preset, RuleSpec, Scope, ScopeSpec};
+use keyspace_filter::{Action, Preset, RuleSpec, Scope, ScopeSpec, Turn};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -59,13 +59,15 @@ fn rules() -> impl Strategy<Value = Vec<RuleSpec>> {
         option::weighted(0.6, text(RESOURCES)),
         option::weighted(0.3, text(PATTERNS)),
         any::<bool>(),
+        any::<bool>(),
     )
-        .prop_map(|(include, prefix, namespace, resource, name, bold)| RuleSpec {
+        .prop_map(|(include, prefix, namespace, resource, name, bold, hasty)| RuleSpec {
             prefix,
             namespace,
             resource,
             name,
             r#unsafe: bold,
+            urgent: include && hasty,
             ..RuleSpec::new(if include { Action::Include } else { Action::Local })
         });
     vec(rule, 0..4)
@@ -176,6 +178,69 @@ proptest! {
             prop_assert_eq!(decision.admitted, scope.admits(&key));
             prop_assert_eq!(decision.admitted, decision.rule.admits());
             prop_assert_eq!(decision.rule.to_string(), &rules[decision.rule.index()][..]);
+        }
+    }
+
+    #[test]
+    fn an_explanation_is_the_decision_and_the_rules_around_it(
+        scope in scope(),
+        keys in vec(key(), 1..20),
+    ) {
+        for key in keys {
+            let told = scope.explain(&key);
+            let rule = scope.decide(&key).rule;
+            prop_assert_eq!(told.decision.rule.index(), rule.index());
+            prop_assert!(told.shadowed.iter().all(|later| later.index() > rule.index()));
+            prop_assert!(told.shadowed.is_sorted_by_key(|later| later.index()));
+            // A rule that matches and stands before the one that decides was passed over for the
+            // sake of what is hard-local, and for nothing else.
+            let shapeless = [&b"/registry/persistentvolumes/"[..], b"/registry/ranges/"];
+            let hard = rule.is_hard()
+                || told.shadowed.iter().any(|later| later.is_hard())
+                || shapeless.iter().any(|prefix| key.starts_with(prefix));
+            for earlier in told.passed_over {
+                prop_assert!(earlier.index() < rule.index() && earlier.admits() && hard);
+            }
+        }
+    }
+
+    #[test]
+    fn what_goes_first_lies_in_the_first_ranges(scope in scope(), keys in vec(key(), 1..40)) {
+        let (primary, standby) = scope.first_ranges();
+        for key in keys.into_iter().map(Key::from) {
+            let Some(placed) = scope.place(&key) else { continue };
+            if scope.turn(placed.as_bytes()) == Turn::First {
+                prop_assert_eq!(holding(&primary, key.as_bytes()), 1);
+                prop_assert_eq!(holding(&standby, placed.as_bytes()), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn the_first_ranges_are_sorted_and_within_what_is_read(scope in scope()) {
+        let (primary, standby) = scope.first_ranges();
+        for (first, all) in [(primary, scope.primary_ranges()), (standby, scope.standby_ranges())] {
+            for range in &first {
+                prop_assert!(!range.is_empty() && !range.start().is_empty());
+                prop_assert!(all.iter().any(|whole| whole.intersection(range) == *range));
+            }
+            for pair in first.windows(2) {
+                prop_assert!(pair[0].end().is_some_and(|end| end <= pair[1].start()));
+            }
+        }
+    }
+
+    #[test]
+    fn haste_changes_neither_scope_nor_hash(spec in spec(), keys in vec(key(), 1..20)) {
+        let mut calm = spec.clone();
+        calm.rules.iter_mut().for_each(|rule| rule.urgent = false);
+        let Ok(hasty) = Scope::compile(spec) else { return Ok(()) };
+        let calm = Scope::compile(calm).unwrap();
+        prop_assert_eq!(hasty.hash(), calm.hash());
+        prop_assert_eq!(hasty.primary_ranges(), calm.primary_ranges());
+        prop_assert_eq!(hasty.warnings(), calm.warnings());
+        for key in keys {
+            prop_assert_eq!(hasty.decide(&key).rule.index(), calm.decide(&key).rule.index());
         }
     }
 

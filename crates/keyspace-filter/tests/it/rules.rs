@@ -89,12 +89,43 @@ fn without_preset_and_prefix_every_key_is_in_scope() {
 
 #[test]
 fn rules_can_be_counted_by_their_place() {
-    let scope = with_rules(&[r#"{"action":"local","name":"x","reason":"noise\nand more"}"#]);
+    let scope = with_rules(&[r#"{"action":"local","name":"x","reason":"it's noise\nand more"}"#]);
     let places: Vec<usize> = scope.rules().map(|rule| rule.index()).collect();
     assert_eq!(places, (0..places.len()).collect::<Vec<_>>());
     let decision = scope.decide(b"/registry/secrets/team/x");
-    let text = r#"rules[0]: local name="x" (noise\nand more)"#;
+    let text = r#"rules[0]: local name="x" (it's noise\nand more)"#;
     assert_eq!(scope.rules().nth(decision.rule.index()).unwrap().to_string(), text);
+}
+
+#[test]
+fn an_explanation_names_every_rule_that_matches() {
+    let scope = with_rules(&[
+        r#"{"action":"include","resource":"persistentvolumes","name":"nfs-*"}"#,
+        r#"{"action":"local","name":"nfs-2"}"#,
+        r#"{"action":"include","prefix":"/registry/secrets/team/"}"#,
+        r#"{"action":"local","namespace":"team"}"#,
+    ]);
+    let sources = |rules: &[&keyspace_filter::Rule]| -> Vec<Source> {
+        rules.iter().map(|rule| rule.source()).collect()
+    };
+
+    let told = scope.explain(b"/registry/persistentvolumes/nfs-1");
+    assert!(told.decision.rule.is_hard());
+    assert_eq!(sources(&told.passed_over), [Source::User(0)]);
+    assert_eq!(sources(&told.shadowed), []);
+
+    let told = scope.explain(b"/registry/persistentvolumes/nfs-2");
+    assert_eq!(told.decision.rule.source(), Source::User(1));
+    assert_eq!(sources(&told.passed_over), [Source::User(0)]);
+    assert_eq!(sources(&told.shadowed), [Source::Preset]);
+
+    let told = scope.explain(b"/registry/secrets/team/s");
+    assert_eq!(told.decision.rule.source(), Source::User(2));
+    assert_eq!(sources(&told.shadowed), [Source::User(3)]);
+
+    let told = scope.explain(b"/registry/secrets/team/a/b");
+    assert!(told.decision.admitted && told.shape == keyspace_filter::grammar::Shape::Unknown);
+    assert_eq!(sources(&told.shadowed), []);
 }
 
 #[test]
@@ -104,6 +135,9 @@ fn the_hash_is_of_what_decides_and_of_nothing_else() {
     let with = |text: &str| ScopeSpec { rules: vec![rule(text)], ..ScopeSpec::default() };
     let noted = with(r#"{"action":"local","name":"x","reason":"why"}"#);
     assert_eq!(hash(with(r#"{"action":"local","name":"x"}"#)), hash(noted));
+
+    let tame = with(r#"{"action":"include","name":"x"}"#);
+    assert_eq!(hash(tame), hash(with(r#"{"action":"include","name":"x","urgent":true}"#)));
 
     let others = [
         ScopeSpec { preset: Preset::None, ..ScopeSpec::default() },

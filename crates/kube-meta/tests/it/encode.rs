@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub(crate) struct Object {
     pub(crate) api_version: String,
     pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) namespace: String,
     pub(crate) uid: String,
     pub(crate) deleting: bool,
     /// The version of the API, the kind, the name and the uid of each.
@@ -24,6 +26,8 @@ impl Object {
         Self {
             api_version: "v1".into(),
             kind: "Pod".into(),
+            name: "web-574bd6ddb7-x2x7p".into(),
+            namespace: "shop".into(),
             uid: "pod-uid".into(),
             deleting: true,
             owners: vec![
@@ -43,14 +47,15 @@ impl Object {
     }
 
     pub(crate) fn protobuf(&self) -> Vec<u8> {
-        let object = [message(1, &self.object_meta()), text(2, &self.rest)].concat();
+        let object = [message(1, &self.object_meta()), message(2, &text(9, &self.rest))].concat();
         let type_meta = [text(1, &self.api_version), text(2, &self.kind)].concat();
         let unknown = [message(1, &type_meta), message(2, &object), text(3, ""), text(4, "")];
         [b"k8s\0", &*unknown.concat()].concat()
     }
 
     fn object_meta(&self) -> Vec<u8> {
-        let mut fields = vec![text(1, "name"), text(5, &self.uid), number(7, 300)];
+        let mut fields = vec![text(1, &self.name), text(3, &self.namespace)];
+        fields.extend([text(5, &self.uid), number(7, 300)]);
         if self.deleting {
             fields.push(message(9, &number(1, 1_767_323_045)));
         }
@@ -78,6 +83,8 @@ impl Object {
                 "deletionTimestamp": self.deleting.then_some("2026-01-02T03:04:05Z"),
                 "finalizers": self.finalizers,
                 "generation": 300,
+                "name": self.name,
+                "namespace": self.namespace,
                 "ownerReferences": self.owners.iter().map(owner).collect::<Vec<_>>(),
                 "uid": self.uid,
             },

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
+use std::net::IpAddr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -105,6 +106,58 @@ fn every_owner_is_there() {
     }
     let two = &keyspace["/registry/configmaps/cert-manager/two-owners"];
     assert_eq!(skim(two).owners().count(), 2);
+}
+
+#[test]
+fn name_and_namespace_are_those_of_the_key() {
+    for (key, value) in primary() {
+        let meta = skim(&value);
+        // An apiserver names none of what it keeps for itself but in the key.
+        let (Some(name), Some(_)) = (meta.name(), meta.uid()) else { continue };
+        let path = meta.namespace().map_or(format!("/{name}"), |of| format!("/{of}/{name}"));
+        assert!(key.ends_with(&path), "{key}: {path}");
+    }
+}
+
+#[test]
+fn every_volume_tells_its_claim() {
+    let mut claimed = 0;
+    for (key, value) in primary() {
+        let meta = skim(&value);
+        let volume = key.strip_prefix("/registry/persistentvolumes/pv-");
+        assert_eq!(
+            meta.claim().map(|claim| (claim.namespace, claim.name)),
+            volume.map(|of| (of, "data"))
+        );
+        if let Some(claim) = meta.claim() {
+            assert_eq!(claim.uid.len(), 36, "{key}");
+            assert_ne!(Some(claim.uid), meta.uid(), "{key}");
+            claimed += 1;
+        }
+    }
+    assert_eq!(claimed, 4);
+}
+
+#[test]
+fn every_service_tells_what_the_cluster_gave_it() {
+    let keyspace = primary();
+    let mut told = BTreeSet::new();
+    let (mut services, mut node_ports) = (0, 0);
+    for (key, value) in &keyspace {
+        let meta = skim(value);
+        assert_eq!(meta.service().is_some(), key.starts_with("/registry/services/specs/"), "{key}");
+        let Some(service) = meta.service() else { continue };
+        for address in service.cluster_ips() {
+            address.parse::<IpAddr>().expect("an address");
+            assert!(told.insert(address.to_owned()), "{key}: {address} twice");
+        }
+        services += 1;
+        node_ports += service.node_ports().inspect(|port| assert!(*port >= 30_000)).count();
+    }
+    // The cluster keeps an object for each address that it gave away.
+    assert!(told.contains("10.96.10.176"));
+    assert!(keyspace.contains_key("/registry/ipaddresses/10.96.10.176"));
+    assert_eq!((services, told.len(), node_ports), (12, 12, 2));
 }
 
 /// JSON is the format for which there is another reader to ask.

@@ -2,6 +2,7 @@
 
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test may panic")]
 
+mod bound;
 mod encode;
 mod envelopes;
 mod hostile;
@@ -15,6 +16,8 @@ use kube_meta::{Format, Meta};
 fn assert_tells_nothing(meta: &Meta<'_>) {
     assert!(!meta.is_readable() && !meta.is_deleting());
     assert_eq!((meta.api_version(), meta.kind(), meta.uid()), (None, None, None));
+    assert_eq!((meta.name(), meta.namespace(), meta.claim()), (None, None, None));
+    assert!(meta.service().is_none());
     assert_eq!((meta.owners().count(), meta.finalizers().count()), (0, 0));
 }
 

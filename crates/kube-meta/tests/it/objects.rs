@@ -27,6 +27,8 @@ fn an_object_tells_the_same_in_every_format() {
             assert!(meta.is_readable());
             assert_eq!(meta.api_version(), Some("v1"));
             assert_eq!(meta.kind(), Some("Pod"));
+            assert_eq!(meta.name(), Some("web-574bd6ddb7-x2x7p"));
+            assert_eq!(meta.namespace(), Some("shop"));
             assert_eq!(meta.uid(), Some("pod-uid"));
             assert_eq!(meta.is_deleting(), object.deleting);
             assert_eq!(meta.owners().collect::<Vec<_>>(), object.owners());
@@ -95,10 +97,14 @@ fn protobuf_around_something_else_is_opaque() {
 fn protobuf_fields_of_another_type_are_opaque() {
     assert!(skim(&with_metadata(&text(5, "uid"))).is_readable());
     for metadata in [
+        number(1, 1),
+        number(3, 1),
         number(5, 1),
         number(9, 1),
         number(13, 1),
         number(14, 1),
+        message(1, b"\xff"),
+        message(3, b"\xff"),
         message(5, b"\xff"),
         message(14, b"\xff"),
         message(13, &number(4, 1)),
@@ -120,13 +126,15 @@ fn a_deletion_mark_counts_whatever_time_it_names() {
 
 #[test]
 fn json_of_another_shape_is_opaque() {
-    let shapes: [Value; 13] = [
+    let shapes: [Value; 15] = [
         json!({}),
         json!({"kind": "Pod"}),
         json!({"metadata": null}),
         json!({"metadata": "uid"}),
         json!({"metadata": ["uid", null, [], []]}),
         json!({"metadata": {}, "kind": 1}),
+        json!({"metadata": {"name": 1}}),
+        json!({"metadata": {"namespace": {}}}),
         json!({"metadata": {"uid": 1}}),
         json!({"metadata": {"uid": ["u"]}}),
         json!({"metadata": {"deletionTimestamp": 0}}),

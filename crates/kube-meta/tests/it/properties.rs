@@ -10,11 +10,14 @@ use crate::assert_tells_nothing;
 use crate::encode::Object;
 
 fn object() -> impl Strategy<Value = Object> {
-    let named = (".{0,8}", ".{0,8}", ".{0,40}", any::<bool>());
+    let kind = prop_oneof![".{0,8}", select(vec!["PersistentVolume", "Service"]).prop_map_into()];
+    let named = (prop_oneof![Just("v1".to_owned()), ".{0,8}"], kind, any::<bool>());
+    let identity = (".{0,8}", ".{0,8}", ".{0,40}");
     let lists = (vec(uniform4(".{0,8}"), 0..4), vec(".{0,8}", 0..4));
-    (named, lists, ".{0,400}").prop_map(|(named, (owners, finalizers), rest)| {
-        let (api_version, kind, uid, deleting) = named;
-        Object { api_version, kind, uid, deleting, owners, finalizers, rest }
+    let texts = (named, identity, lists, ".{0,400}");
+    texts.prop_map(|(named, (name, namespace, uid), (owners, finalizers), rest)| {
+        let (api_version, kind, deleting) = named;
+        Object { api_version, kind, name, namespace, uid, deleting, owners, finalizers, rest }
     })
 }
 
@@ -39,6 +42,12 @@ fn ask(value: &[u8]) {
     let meta = skim(value);
     assert!(!format!("{meta:?}").is_empty());
     assert!(meta.uid().is_none_or(|uid| !uid.is_empty()));
+    assert!(meta.claim().is_none() || meta.kind() == Some("PersistentVolume"));
+    if let Some(service) = meta.service() {
+        assert_eq!(meta.kind(), Some("Service"));
+        assert!(service.cluster_ips().map(str::len).sum::<usize>() <= value.len());
+        assert!(service.node_ports().all(|port| port != 0));
+    }
     let bytes: usize = meta.owners().map(|owner| owner.uid.len()).sum();
     let more: usize = meta.finalizers().map(str::len).sum();
     assert!(bytes + more <= value.len());
@@ -63,6 +72,8 @@ proptest! {
             prop_assert!(meta.is_readable());
             prop_assert_eq!(meta.api_version().unwrap_or_default(), &object.api_version);
             prop_assert_eq!(meta.kind().unwrap_or_default(), &object.kind);
+            prop_assert_eq!(meta.name().unwrap_or_default(), &object.name);
+            prop_assert_eq!(meta.namespace().unwrap_or_default(), &object.namespace);
             prop_assert_eq!(meta.uid().unwrap_or_default(), &object.uid);
             prop_assert_eq!(meta.is_deleting(), object.deleting);
             prop_assert_eq!(meta.owners().collect::<Vec<_>>(), object.owners());

@@ -3,23 +3,26 @@
 //! One task owns the planner; requests run as tasks of a set that is aborted as a whole whenever
 //! the planner says [`Effect::Forget`]. No task outlives [`Mirror::run`].
 
+mod elect;
 mod reporter;
+mod requests;
 
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Commit, CommitTxn, Failure, PrimaryRevision, ReadHead, ReadRange, StandbyRevision, Txn,
-    WatchRange, WatchStream,
+    CommitTxn, Failure, PrimaryRevision, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange,
+    WatchStream,
 };
 use keyspace_filter::Scope;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
+pub use self::elect::{Election, IsGone, NameOf};
 use self::reporter::Reporter;
 use crate::own_keys::OwnKeys;
-use crate::planner::{Effect, Ended, Input, Peer, Planner, Standing};
+use crate::planner::{Ended, Input, Planner};
 use crate::settings::Settings;
 use crate::status::Status;
 
@@ -74,6 +77,7 @@ impl<T> Standby for T where
 pub struct Mirror<P: Primary, S: Standby> {
     primary: P,
     standby: S,
+    scope: Scope,
     own: OwnKeys,
     planner: Planner,
     settings: Settings,
@@ -99,6 +103,13 @@ enum Answer<P: Primary, S: Standby> {
     StandbyWatch(Result<<S as WatchRange>::Stream, Failure>),
 }
 
+/// Why the work was left.
+enum Left {
+    Ended(Ended),
+    /// Another process has taken the epoch.
+    Deposed,
+}
+
 /// A question that is asked again and again, whatever the planner does.
 enum Polled {
     Head(Input),
@@ -119,7 +130,8 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             primary,
             standby,
             own: OwnKeys::new(&settings.name),
-            planner: Planner::new(scope, settings.clone()),
+            planner: Planner::new(scope.clone(), settings.clone()),
+            scope,
             settings,
             reporter,
             started: Instant::now(),
@@ -139,6 +151,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
     /// Dropping the future is as good as a crash: nothing is lost, the next start goes on from
     /// the checkpoint. Cancelling `stop` waits for the transaction that is on its way.
     pub async fn run(mut self, stop: CancellationToken) -> Ended {
+        match self.work(&stop, false).await {
+            Left::Ended(ended) => ended,
+            // It is not left for that.
+            Left::Deposed => Ended::Stopped,
+        }
+    }
+
+    /// Does what the planner says until it is told to stop, or, if asked to, until another process
+    /// has taken the epoch.
+    async fn work(&mut self, stop: &CancellationToken, leave_if_deposed: bool) -> Left {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut polls = JoinSet::new();
@@ -148,14 +170,17 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         loop {
             if let Some(ended) = self.begin_effects() {
                 self.report(&mut stores);
-                return ended;
+                return Left::Ended(ended);
             }
             self.report(&mut stores);
+            if leave_if_deposed && self.planner.is_deposed() {
+                return Left::Deposed;
+            }
             let wants_changes = self.planner.wants_changes();
             tokio::select! {
                 () = stop.cancelled() => {
                     self.finish_commit().await;
-                    return Ended::Stopped;
+                    return Left::Ended(Ended::Stopped);
                 }
                 Some(answer) = self.requests.join_next(), if !self.requests.is_empty() => {
                     match answer {
@@ -214,99 +239,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         }
     }
 
-    fn begin_effects(&mut self) -> Option<Ended> {
-        while let Some(effect) = self.planner.poll_effect() {
-            match effect {
-                Effect::ReadStanding => self.read_standing(),
-                Effect::ReadWitnesses { keys, at } => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::Witnesses(primary.read_keys(&keys, at).await) });
-                }
-                Effect::ReadLedger(request) => {
-                    let standby = self.standby.clone();
-                    self.ask(async move { Input::LedgerPage(standby.read_page(request).await) });
-                }
-                Effect::ReadPrimary(request) => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::PrimaryPage(primary.read_page(request).await) });
-                }
-                Effect::ReadStandby(request) => {
-                    let standby = self.standby.clone();
-                    self.ask(async move { Input::StandbyPage(standby.read_page(request).await) });
-                }
-                Effect::FetchPrimary { keys, at } => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::Fetched(primary.read_keys(&keys, at).await) });
-                }
-                Effect::Watch { range, from } => {
-                    let primary = self.primary.clone();
-                    let open = async move { Answer::Watch(primary.watch(range, from).await) };
-                    self.requests.spawn(open);
-                }
-                Effect::WatchStandby { range, from } => {
-                    let standby = self.standby.clone();
-                    let open =
-                        async move { Answer::StandbyWatch(standby.watch(range, from).await) };
-                    self.requests.spawn(open);
-                }
-                Effect::Commit(txn) => self.commit(txn),
-                Effect::Wait(pause) => self.ask(async move {
-                    sleep(pause).await;
-                    Input::Waited
-                }),
-                Effect::Forget => self.forget(),
-                Effect::End(ended) => return Some(ended),
-            }
-        }
-        None
-    }
-
-    fn ask(&mut self, request: impl Future<Output = Input> + Send + 'static) {
-        self.requests.spawn(async move { Answer::Input(request.await) });
-    }
-
-    fn read_standing(&mut self) {
-        let (primary, standby) = (self.primary.clone(), self.standby.clone());
-        let own = self.own.clone();
-        self.ask(async move {
-            let primary = match primary.head().await {
-                Ok(head) => head,
-                Err(failure) => return Input::StandingFailed(Peer::Primary, failure),
-            };
-            let keys = [own.epoch, own.checkpoint, own.control, own.repair];
-            let stored = match standby.head().await {
-                Ok(head) => standby.read_keys(&keys, None).await.map(|entries| (head, entries)),
-                Err(failure) => Err(failure),
-            };
-            match stored {
-                Ok((standby, entries)) => {
-                    let mut entries = entries.into_iter();
-                    let mut next = || entries.next().flatten();
-                    let (epoch, checkpoint, control, repair) = (next(), next(), next(), next());
-                    let standing =
-                        Standing { primary, standby, epoch, checkpoint, control, repair };
-                    Input::Standing(Box::new(standing))
-                }
-                Err(failure) => Input::StandingFailed(Peer::Standby, failure),
-            }
-        });
-    }
-
-    fn commit(&mut self, txn: Txn) {
-        self.committing = true;
-        self.reporter.committing(&txn);
-        let standby = self.standby.clone();
-        self.requests.spawn(async move {
-            let sent = Instant::now();
-            let input = match standby.commit(txn).await {
-                Ok(Commit::Done(committed)) => Input::Committed(committed),
-                Ok(Commit::Refused) => Input::Refused,
-                Err(failure) => Input::CommitFailed(failure),
-            };
-            Answer::Committed(input, sent.elapsed())
-        });
-    }
-
     fn forget(&mut self) {
         self.requests.abort_all();
         self.requests = JoinSet::new();
@@ -325,31 +257,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             }
         }
         self.forget();
-    }
-
-    /// Asks for the primary's head, after a pause.
-    fn poll_head(&self, polls: &mut JoinSet<Polled>) {
-        let (primary, started, pause) = (self.primary.clone(), self.started, self.settings.poll);
-        polls.spawn(async move {
-            sleep(pause).await;
-            let asked_at = started.elapsed();
-            Polled::Head(Input::PrimaryHead { asked_at, head: primary.head().await })
-        });
-    }
-
-    /// Asks for the orders, after a pause.
-    fn poll_orders(&self, polls: &mut JoinSet<Polled>) {
-        let (standby, pause) = (self.standby.clone(), self.settings.poll);
-        let keys = [self.own.epoch.clone(), self.own.control.clone()];
-        polls.spawn(async move {
-            sleep(pause).await;
-            let entries = standby.read_keys(&keys, None).await.ok();
-            Polled::Orders(entries.map(|entries| {
-                let mut entries = entries.into_iter();
-                let mut next = || entries.next().flatten();
-                Input::Orders { epoch: next(), control: next() }
-            }))
-        });
     }
 
     fn on_polled(&mut self, polled: Polled, polls: &mut JoinSet<Polled>) {

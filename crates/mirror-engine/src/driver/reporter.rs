@@ -61,7 +61,7 @@ impl Reporter {
     /// Notes who has answered.
     pub(super) fn note_contact(&mut self, input: &Input, now: Duration) {
         match input {
-            Input::Standing(_) => {
+            Input::Standing(_) | Input::Preflighted(Ok(_)) => {
                 self.primary_contact = Some(now);
                 self.standby_contact = Some(now);
             }
@@ -77,6 +77,7 @@ impl Reporter {
             | Input::Refused
             | Input::Orders { .. } => self.standby_contact = Some(now),
             Input::StandingFailed(..)
+            | Input::Preflighted(Err(_))
             | Input::Witnesses(Err(_))
             | Input::LedgerPage(Err(_))
             | Input::PrimaryPage(Err(_))

@@ -25,6 +25,8 @@ pub(crate) struct Placed {
     /// The key as the primary spells it.
     pub(crate) primary_key: Key,
     pub(crate) modified: PrimaryRevision,
+    /// The key did not exist before.
+    pub(crate) is_new: bool,
 }
 
 impl Waiting {
@@ -72,7 +74,8 @@ pub(crate) fn next_batch(
             match places.get(change.op.key()).and_then(|at| batch.changes.get_mut(*at)) {
                 Some(earlier) => {
                     batch.bytes -= earlier.op.size();
-                    *earlier = change;
+                    let is_new = earlier.is_new || change.is_new;
+                    *earlier = Placed { is_new, ..change };
                 }
                 None => {
                     places.insert(change.op.key().clone(), batch.changes.len());
@@ -169,6 +172,7 @@ mod tests {
             op: Op::Put { key: key.clone(), value: Value::from(revision.to_string().as_str()) },
             primary_key: key,
             modified: PrimaryRevision::new(revision),
+            is_new: false,
         }
     }
 

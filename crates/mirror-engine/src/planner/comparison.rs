@@ -3,7 +3,7 @@
 use etcd_mvcc::{
     Key, Merge, Page, PageRequest, PrimaryRevision, Side, StandbyRevision, Step, Walk, WalkLimits,
 };
-use keyspace_filter::Scope;
+use keyspace_filter::{Scope, Turn};
 
 /// A comparison of the scope on both sides, page by page.
 ///
@@ -12,6 +12,7 @@ use keyspace_filter::Scope;
 #[derive(Debug)]
 pub(crate) struct Comparison {
     scope: Scope,
+    turns: Turns,
     primary: Walk,
     standby: Walk,
     primary_asked: Option<PageRequest<PrimaryRevision>>,
@@ -36,6 +37,19 @@ pub(crate) struct Pins {
     pub(crate) last: PrimaryRevision,
 }
 
+/// Which of the keys in scope are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turns {
+    All,
+    First,
+}
+
+impl Turns {
+    fn has(self, scope: &Scope, standby_key: &Key) -> bool {
+        self == Self::All || scope.turn(standby_key.as_bytes()) == Turn::First
+    }
+}
+
 impl Comparison {
     pub(crate) fn new(
         scope: &Scope,
@@ -43,10 +57,25 @@ impl Comparison {
         primary_keys_only: bool,
         standby_keys_only: bool,
     ) -> Self {
+        let primary = Walk::new(scope.primary_ranges(), limits, primary_keys_only);
+        let standby = Walk::new(scope.standby_ranges(), limits, standby_keys_only);
+        Self::of(scope, Turns::All, primary, standby, limits)
+    }
+
+    /// Compares only the keys that go first.
+    pub(crate) fn of_first(scope: &Scope, limits: WalkLimits, keys_only: bool) -> Self {
+        let (primary, standby) = scope.first_ranges();
+        let primary = Walk::new(&primary, limits, keys_only);
+        let standby = Walk::new(&standby, limits, keys_only);
+        Self::of(scope, Turns::First, primary, standby, limits)
+    }
+
+    fn of(scope: &Scope, turns: Turns, primary: Walk, standby: Walk, limits: WalkLimits) -> Self {
         Self {
             scope: scope.clone(),
-            primary: Walk::new(scope.primary_ranges(), limits, primary_keys_only),
-            standby: Walk::new(scope.standby_ranges(), limits, standby_keys_only),
+            turns,
+            primary,
+            standby,
             primary_asked: None,
             standby_asked: None,
             primary_pin: None,
@@ -84,6 +113,11 @@ impl Comparison {
     /// Returns the revisions that the primary was read at, once there is one.
     pub(crate) fn pins(&self) -> Option<Pins> {
         self.pins
+    }
+
+    /// Tells whether the primary was read at one revision throughout.
+    pub(crate) fn is_at_one_pin(&self) -> bool {
+        self.pins.is_some_and(|pins| pins.first == pins.last)
     }
 
     /// The revision that the primary is read at now.
@@ -131,13 +165,13 @@ impl Comparison {
         }
         self.primary.advance(&request, &page);
         let keys = page.entries.len();
-        let scope = &self.scope;
+        let (scope, turns) = (&self.scope, self.turns);
         let entries: Vec<_> = page
             .entries
             .into_iter()
             .filter_map(|mut entry| {
                 entry.key = scope.place(&entry.key)?;
-                Some(entry)
+                turns.has(scope, &entry.key).then_some(entry)
             })
             .collect();
         let bytes: usize = entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum();
@@ -158,11 +192,12 @@ impl Comparison {
         let Some(request) = self.standby_asked.take() else { return };
         self.standby_pin = Some(page.at);
         self.standby.advance(&request, &page);
-        let scope = &self.scope;
+        let (scope, turns) = (&self.scope, self.turns);
         let entries: Vec<_> = page
             .entries
             .into_iter()
             .filter(|entry| scope.admits_standby(entry.key.as_bytes()))
+            .filter(|entry| turns.has(scope, &entry.key))
             .collect();
         self.waiting_bytes +=
             entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();

@@ -7,21 +7,16 @@
 //! looks only at what changed since the first: each is shorter than the one before.
 
 use etcd_mvcc::{
-    ClusterId, Committed, Entry, Expect, Failure, FailureClass, Op, Page, PrimaryRevision,
+    ClusterId, Committed, Entry, Expect, Failure, FailureClass, Page, PrimaryRevision,
     StandbyRevision, Step, Write,
 };
 
 use super::comparison::{Comparison, Pins};
-use super::round::{KEYS_WAITING_MAX, Round, note_entry};
+use super::order::Queue;
+use super::round::{DELETIONS_MAX, Lane, Round, note_entry};
 use super::{Effect, Peer, Phase, Planner, Survey, Then};
 use crate::record::{Checkpoint, CopyPosition, Phase as Stored};
 use crate::status::State;
-
-/// Changed values are fetched in requests of at most so many keys.
-const FETCH_KEYS: usize = 128;
-
-/// Bytes of values that a fetch aims at.
-const FETCH_BYTES: usize = 4 << 20;
 
 /// A copy that is under way.
 #[derive(Debug)]
@@ -84,13 +79,15 @@ impl Copying {
     pub(super) fn resume(planner: &Planner, position: &CopyPosition) -> Self {
         let mut round = planner.round(position.since);
         if !position.cursor.is_empty() {
+            round.lane = Lane::All;
+            round.comparison = planner.comparison_of(Lane::All, position.since);
             round.comparison.resume(&position.cursor, position.base);
             round.resumed_at = position.cursor.clone();
             // It alone proves nothing: what lies before the cursor is as old as `base`.
             round.left_over = true;
         }
         Self {
-            stage: Stage::Round(Box::new(round)),
+            stage: Stage::Round(Box::new(round.begun())),
             since: position.since,
             unfused: position.accepted,
             reason: "",
@@ -248,22 +245,51 @@ impl Planner {
             match round.comparison.step() {
                 Step::Missed(entry) => {
                     round.saw(&self.scope, &entry);
-                    round.differs(&self.scope, entry, None);
+                    // Where only keys are read, the value has to come first.
+                    let kept_off = round.since.is_none()
+                        && self.withheld.judge_value(&self.own, &self.scope, &entry);
+                    if self.withheld.holds(&entry.key) {
+                        round.held.insert(entry.key.clone());
+                    }
+                    if !kept_off {
+                        round.differs(&self.scope, entry, None);
+                    }
                 }
                 Step::Both(primary, standby) => {
                     round.standby_keys += 1;
-                    // What the primary has is not others', whoever made it here.
-                    self.ledger.adopt(&self.own, &standby.key);
                     round.saw(&self.scope, &primary);
                     let differs = match round.since {
                         Some(since) => primary.modified > since,
                         None => primary.value != standby.value,
                     };
+                    let kept_off = differs
+                        && round.since.is_none()
+                        && self.withheld.judge_value(&self.own, &self.scope, &primary);
+                    if !differs && round.since.is_none() {
+                        self.withheld.release(&self.own, &standby.key);
+                    }
+                    if self.withheld.holds(&standby.key) {
+                        round.held.insert(standby.key.clone());
+                    }
+                    if kept_off {
+                        // It is the standby's own, whatever the primary calls so.
+                        self.ledger.enter(&self.own, &standby.key);
+                        continue;
+                    }
+                    // What the primary has is not others', whoever made it here, unless it is held
+                    // back and not looked at this time.
+                    if !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key);
+                    }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
                         round.differs(&self.scope, primary, expect);
+                    } else {
+                        round.is_equal(&primary);
                     }
                 }
+                // All of it is looked at in the other lane.
+                Step::Surplus(_) if round.lane == Lane::First => {}
                 Step::Surplus(entry) if self.ledger.is_foreign(&entry) => {
                     self.ledger.enter(&self.own, &entry.key);
                     round.compared = entry.key;
@@ -271,31 +297,40 @@ impl Planner {
                 Step::Surplus(entry) => {
                     round.standby_keys += 1;
                     round.compared = entry.key.clone();
-                    if round.stale.len() < KEYS_WAITING_MAX {
-                        round.stale.push_back((entry.key, entry.modified));
+                    if round.stale.len() < DELETIONS_MAX {
+                        round.stale.push(entry);
                     } else {
                         round.left_over = true;
                     }
                 }
                 Step::Need(_) => break,
-                Step::Done => round.compared_all = true,
+                Step::Done => {
+                    round.compared_all = true;
+                    if round.lane == Lane::All && round.resumed_at.is_empty() {
+                        self.withheld.retain(&self.own, &round.held);
+                    }
+                }
             }
         }
     }
 
     fn fetch(&mut self) {
+        let limits = self.settings.txn;
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
-        let full = round.writes.bytes() >= self.settings.txn.bytes * 2;
-        if !round.fetching.is_empty() || round.to_fetch.is_empty() || full {
-            return;
+        if round.compared_all && round.lane == Lane::All {
+            let pinned = round.comparison.is_at_one_pin();
+            let seen_all = pinned && round.queue.has_seen_all();
+            let (orphans, left) = round.queue.release(pinned);
+            round.again |= left;
+            if seen_all && !std::mem::replace(&mut round.judged, true) {
+                self.withheld.replace(&self.own, orphans);
+            }
         }
+        let Some(keys) = round.queue.next_fetch(&limits) else { return };
         let at = round.comparison.pin().filter(|_| !round.unpinned);
         // Values of another revision: the next round looks at what changed meanwhile.
         round.left_over |= at.is_none();
-        let take = round.fetch_keys.min(round.to_fetch.len());
-        round.fetching = round.to_fetch.drain(..take).collect();
-        let keys = round.fetching.iter().map(|wanted| wanted.primary_key.clone()).collect();
         self.effects.push_back(Effect::FetchPrimary { keys, at });
     }
 
@@ -305,27 +340,36 @@ impl Planner {
     ) {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
-        let wanted = std::mem::take(&mut round.fetching);
         let entries = match answer {
             Ok(entries) => entries,
             Err(failure) if failure.class == FailureClass::Resync => {
                 round.unpinned = true;
-                for wanted in wanted.into_iter().rev() {
-                    round.to_fetch.push_front(wanted);
-                }
-                return;
+                return round.queue.fetch_failed();
             }
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
-        let bytes: usize = entries.iter().flatten().map(|entry| entry.value.len()).sum();
-        let mean = (bytes / entries.len().max(1)).max(1);
-        round.fetch_keys = (FETCH_BYTES / mean).clamp(1, FETCH_KEYS);
-        for (wanted, entry) in wanted.into_iter().zip(entries) {
-            // Deleted at a newer pin: the next round finds it surplus.
-            let Some(entry) = entry else { continue };
-            note_entry(&mut round.witnesses, &wanted.primary_key, &entry);
-            round.write(wanted.standby_key, entry, wanted.expect);
-        }
+        let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let withheld = &mut self.withheld;
+        let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
+        // What waited for one that comes now may have been looked at before: the next round does.
+        let mut came = false;
+        // What was deleted at a newer pin, the next round finds surplus.
+        let pinned = !round.unpinned && round.comparison.is_at_one_pin();
+        let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
+            note_entry(witnesses, &entry.key, entry);
+            let is_new = !wanted.is_there();
+            let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
+            if kept_off && !is_new {
+                ledger.enter(own, &wanted.standby_key);
+            }
+            if kept_off {
+                held.insert(wanted.standby_key.clone());
+            }
+            came |= !kept_off && withheld.came(own, &entry.value);
+            !kept_off
+        });
+        round.again |= !room;
+        round.left_over |= came;
     }
 
     /// Sends the next transaction of the round, if one is due, or closes it.
@@ -335,11 +379,15 @@ impl Planner {
         let unfused = copying.unfused;
         let Stage::Round(round) = &mut copying.stage else { return };
         let flushing = round.nothing_more_comes();
-        if round.writes.is_due(&limits) || (flushing && !round.writes.is_empty()) {
+        let outbox = &round.queue.outbox;
+        if outbox.is_due(&limits) || (flushing && !outbox.is_empty()) {
             return self.commit_writes();
         }
         if !flushing {
             return;
+        }
+        if round.lane == Lane::First {
+            return self.look_at_all();
         }
         if !round.fuse_checked {
             round.fuse_checked = true;
@@ -349,20 +397,43 @@ impl Planner {
             }
         }
         if !round.stale.is_empty() {
-            let take = round.stale.len().min(limits.ops);
-            let deletions = round.stale.drain(..take).map(|(key, modified)| Write {
-                op: Op::Delete { key },
-                expect: Some(Expect::ModifiedAt(modified)),
-            });
-            let deletions: Vec<_> = deletions.collect();
+            let deletions = round.stale.take(limits.ops);
             let record = self.copy_record();
             return self.commit(Then::RoundApplied, deletions, record);
         }
-        if self.ledger.has_pending() {
+        if self.ledger.has_pending() || self.withheld.has_pending() {
             let record = self.copy_record();
             return self.commit(Then::RoundApplied, Vec::new(), record);
         }
         self.close_round();
+    }
+
+    /// What goes first is written: now the round looks at everything, at the same revision.
+    fn look_at_all(&mut self) {
+        let Phase::Copying(copying) = &mut self.phase else { return };
+        let Stage::Round(round) = &mut copying.stage else { return };
+        let since = round.since;
+        let (pins, pin) = (round.comparison.pins(), round.comparison.pin());
+        let mut comparison = self.comparison_of(Lane::All, since);
+        if let (Some(Pins { first, last }), Some(pin)) = (pins, pin)
+            && first == last
+        {
+            comparison = comparison.pinned(pin, None);
+        }
+        let Phase::Copying(copying) = &mut self.phase else { return };
+        let Stage::Round(round) = &mut copying.stage else { return };
+        round.comparison = comparison;
+        round.lane = Lane::All;
+        round.compared_all = false;
+        round.compared = round.resumed_at.clone();
+        round.standby_keys = 0;
+        // What waited there for its turn is found again.
+        let queue = std::mem::replace(
+            &mut round.queue,
+            Queue::new(self.settings.order, &self.scope, since.is_none()),
+        );
+        debug_assert!(queue.outbox.is_empty(), "all of it was sent");
+        self.pump_copy();
     }
 
     fn commit_writes(&mut self) {
@@ -371,7 +442,7 @@ impl Planner {
         let room = self.room(&before);
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
-        let (writes, bytes) = round.writes.take(&limits, room);
+        let (writes, bytes) = round.queue.outbox.take(&limits, room);
         for write in &writes {
             self.ledger.adopt(&self.own, write.op.key());
         }
@@ -393,7 +464,7 @@ impl Planner {
         if let Phase::Copying(copying) = &mut self.phase
             && let Stage::Round(round) = &mut copying.stage
         {
-            round.writes.put_back(writes);
+            round.queue.outbox.put_back(writes);
         }
         let record = self.copy_record();
         self.commit(Then::RoundApplied, Vec::new(), record);
@@ -416,7 +487,7 @@ impl Planner {
         let Stage::Round(round) = &mut copying.stage else { return };
         if !committed.skipped.is_empty() {
             // Somebody else was faster; look at everything once more.
-            round.raced = true;
+            round.again = true;
         }
     }
 
@@ -424,14 +495,14 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
-        if first == last && !round.raced && !round.left_over {
+        if first == last && !round.again && !round.left_over {
             let witnesses = std::mem::take(&mut round.witnesses);
             self.ledger.close_gaps();
             let record = self.checkpoint.clone().unwrap_or_default();
             let record = Checkpoint { phase: Stored::Whole, revision: last, witnesses, ..record };
             return self.commit(Then::CopyClosed, Vec::new(), Some(record));
         }
-        let since = if round.raced { None } else { Some(first) };
+        let since = if round.again { None } else { Some(first) };
         let witnesses = std::mem::take(&mut round.witnesses);
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;

@@ -7,6 +7,8 @@ use etcd_mvcc::{
     StandbyRevision, Txn,
 };
 
+use crate::settings::Preflighted;
+
 /// What both clusters say when a mirror starts, or starts over.
 #[derive(Clone, Debug)]
 pub struct Standing {
@@ -53,6 +55,8 @@ pub enum Input {
     StandingFailed(Peer, Failure),
     /// [`Effect::ReadWitnesses`] is done.
     Witnesses(Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>),
+    /// [`Effect::Preflight`] is done.
+    Preflighted(Result<Preflighted, Failure>),
     /// [`Effect::ReadLedger`] is done.
     LedgerPage(Result<Page<StandbyRevision>, Failure>),
     /// [`Effect::ReadPrimary`] is done.
@@ -108,7 +112,9 @@ pub enum Effect {
         /// The revision; without one, today's.
         at: Option<PrimaryRevision>,
     },
-    /// Read a page of the ledger: [`Input::LedgerPage`].
+    /// Look at both sides before the first write: [`Input::Preflighted`].
+    Preflight,
+    /// Read a page of the ledger, or of what is held back: [`Input::LedgerPage`].
     ReadLedger(PageRequest<StandbyRevision>),
     /// Read a page of the primary: [`Input::PrimaryPage`].
     ReadPrimary(PageRequest<PrimaryRevision>),

@@ -2,9 +2,10 @@
 
 use etcd_mvcc::{Committed, Expect, Failure, FailureClass, Guard, Key, Op, Txn, Write};
 
-use super::{Effect, Peer, Planner, batch};
+use super::{Effect, Peer, Phase, Planner, batch};
 use crate::record::Checkpoint;
 use crate::repair::RepairRecord;
+use crate::status::{GuardKind, State};
 
 /// The transaction that is on its way, and what follows from it.
 #[derive(Debug)]
@@ -38,6 +39,8 @@ pub(super) enum Then {
     Mended,
     /// A repair has ended.
     RepairEnded,
+    /// What others deleted or changed was put back.
+    Healed,
 }
 
 impl Planner {
@@ -60,7 +63,10 @@ impl Planner {
             record.epoch = epoch.number;
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
-            own.extend(self.ledger.take_ops(self.room(&record).saturating_sub(bytes)));
+            let room = self.room(&record).saturating_sub(bytes);
+            own.extend(self.ledger.take_ops(room));
+            let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
+            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -76,6 +82,9 @@ impl Planner {
     }
 
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
+        if let Some(reason) = self.unwritable(&txn.writes) {
+            return self.hold_until_mended(GuardKind::EncryptionKey, reason);
+        }
         debug_assert!(self.in_flight.is_none(), "one transaction at a time");
         debug_assert!(txn.writes.iter().all(|w| self.scope.admits_standby(w.op.key().as_bytes())));
         let puts = txn.writes.iter().filter(|write| matches!(write.op, Op::Put { .. })).count();
@@ -96,6 +105,26 @@ impl Planner {
         self.effects.push_back(Effect::Commit(txn));
     }
 
+    /// Why the standby can't take one of these, if so.
+    fn unwritable(&self, writes: &[Write]) -> Option<String> {
+        let judge = self.settings.judge_value.as_ref()?;
+        writes.iter().find_map(|write| match &write.op {
+            Op::Put { key, value } => judge(key, value).err(),
+            Op::Delete { .. } => None,
+        })
+    }
+
+    /// What could not be written was, or is not wanted any more.
+    fn unblock_writes(&mut self) {
+        if !std::mem::take(&mut self.write_blocked) {
+            return;
+        }
+        let copies = matches!(self.phase, Phase::Copying(_));
+        self.status.state = if copies { State::Copying } else { State::Following };
+        self.status.blocked = None;
+        self.status.reason.clear();
+    }
+
     pub(super) fn on_committed(&mut self, committed: &Committed) {
         let Some(flight) = self.in_flight.take() else { return };
         self.status.standby_revision = self.status.standby_revision.max(committed.revision);
@@ -110,6 +139,9 @@ impl Planner {
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
         }
+        if !matches!(flight.then, Then::Claimed | Then::Enrolled) {
+            self.unblock_writes();
+        }
         match flight.then {
             Then::Claimed => self.on_claimed(committed.revision),
             Then::Enrolled => {}
@@ -121,6 +153,7 @@ impl Planner {
             }
             Then::CopyClosed => self.follow(),
             Then::Mended => self.on_mended(committed),
+            Then::Healed => self.on_healed(committed),
             Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),
         }
     }

@@ -10,10 +10,13 @@ use etcd_mvcc::{
 
 use super::batch::{Placed, Waiting, next_batch, next_part, txn_bytes, write_bytes};
 use super::comparison::Comparison;
+use super::heal::Healing;
+use super::ledger::Touch;
 use super::repair::Repair;
 use super::witness::{is_newer, note};
 use super::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, Phase as Stored, Witness};
+use crate::settings::Coalesce;
 use crate::status::{GuardKind, State};
 
 /// What may still be added to a request once its writes are known: a longer cursor, another
@@ -34,7 +37,11 @@ pub(super) struct Following {
     torn: Option<Torn>,
     /// A repair that is running: nothing is taken off the backlog meanwhile.
     pub(super) repair: Option<Box<Repair>>,
+    /// Drift is being put back: the same holds.
+    pub(super) healing: Option<Box<Healing>>,
     committed_at: Duration,
+    /// An owner has come that held-back objects waited for: a diff finds and writes them.
+    owner_came: bool,
     /// The newest change that was received, in scope or not: the checkpoint moves over revisions
     /// that hold nothing in scope, and must bear witness of them too.
     newest: Option<Witness>,
@@ -75,12 +82,16 @@ impl Planner {
             backlog_bytes: 0,
             torn: None,
             repair: None,
+            healing: None,
             committed_at: self.now,
+            owner_came: false,
             newest: None,
         });
-        self.status.state = State::Following;
-        self.status.blocked = None;
-        self.status.reason.clear();
+        if !self.write_blocked {
+            self.status.state = State::Following;
+            self.status.blocked = None;
+            self.status.reason.clear();
+        }
         self.watch_primary(applied);
     }
 
@@ -156,8 +167,19 @@ impl Planner {
     }
 
     pub(super) fn on_standby_changed(&mut self, batch: &Batch<StandbyRevision>) {
-        let scope = &self.scope;
-        let foreign = self.ledger.account(&self.own, batch, |key| scope.admits_standby(key));
+        let (scope, now, heal) = (&self.scope, self.now, self.settings.heal);
+        let drift = &mut self.drift;
+        let admits = |key: &[u8]| scope.admits_standby(key);
+        let foreign = self.ledger.account(&self.own, batch, admits, |touch| match touch {
+            Touch::Ours(key) => drift.overwritten(key),
+            Touch::Deleted(key) if heal.deletions => {
+                drift.wounded(now, key.clone(), None, heal.limit);
+            }
+            Touch::Changed(key, modified) if heal.changes => {
+                drift.wounded(now, key.clone(), Some(modified), heal.limit);
+            }
+            Touch::Deleted(_) | Touch::Changed(..) => {}
+        });
         self.status.counters.foreign_puts += foreign.puts;
         self.status.counters.foreign_deletes += foreign.deletes;
         self.status.standby_revision = self.status.standby_revision.max(batch.position);
@@ -188,19 +210,25 @@ impl Planner {
         if following.torn.is_some() {
             return self.commit_part();
         }
-        if self.begin_repair() {
+        if following.healing.is_some() {
+            return self.pump_healing();
+        }
+        if self.begin_repair() || self.begin_healing() {
             return;
         }
         let now = self.now;
         let Phase::Following(following) = &mut self.phase else { return };
         let limits = &self.settings.txn;
-        if let Some(batch) = next_batch(&mut following.backlog, self.settings.coalesce, limits) {
+        // A value that could not be written may have been replaced or deleted since.
+        let coalesce = if self.write_blocked { Coalesce::Always } else { self.settings.coalesce };
+        if let Some(batch) = next_batch(&mut following.backlog, coalesce, limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
             return self.commit_batch(batch);
         }
         let quiet = now.saturating_sub(following.committed_at);
         let due = quiet >= self.settings.idle_checkpoint;
-        let entries_due = self.ledger.has_pending() && quiet >= LEDGER_WAITS;
+        let entries = self.ledger.has_pending() || self.withheld.has_pending();
+        let entries_due = entries && quiet >= LEDGER_WAITS;
         let Some(checkpoint) = &self.checkpoint else { return };
         if !checkpoint.is_whole() {
             // Torn, and the rest of that revision has not come yet: only it can make it whole.
@@ -229,7 +257,7 @@ impl Planner {
         }
     }
 
-    fn commit_batch(&mut self, batch: Waiting) {
+    fn commit_batch(&mut self, mut batch: Waiting) {
         let Some(checkpoint) = &self.checkpoint else { return };
         let mut witnesses = checkpoint.witnesses.clone();
         retain_in_scope(&self.scope, &mut witnesses);
@@ -239,11 +267,32 @@ impl Planner {
                 note(&mut witnesses, Witness::from(change));
             }
         }
+        let (own, scope, withheld) = (&self.own, &self.scope, &mut self.withheld);
+        let ledger = &self.ledger;
+        let mut came = false;
+        batch.changes.retain(|change| match &change.op {
+            Op::Put { key, value } => {
+                let kept_off = withheld.judge(own, scope, key, value, change.is_new);
+                came |= !kept_off && withheld.came(own, value);
+                !kept_off
+            }
+            Op::Delete { key } => {
+                // What the standby has of its own under a name that is held back stays.
+                let theirs = withheld.holds(key) && ledger.holds(key);
+                withheld.release(own, key);
+                !theirs
+            }
+        });
         for change in &batch.changes {
+            self.drift.superseded(change.op.key());
             if let Op::Put { key, .. } = &change.op {
                 self.ledger.adopt(&self.own, key);
             }
         }
+        if let Phase::Following(following) = &mut self.phase {
+            following.owner_came |= came;
+        }
+        let Some(checkpoint) = &self.checkpoint else { return };
         let writes: Vec<Write> = batch.changes.into_iter().map(|change| change.op.into()).collect();
         let bytes: usize = writes.iter().map(write_bytes).sum();
         let revision = batch.revision;
@@ -335,6 +384,10 @@ impl Planner {
         if let Some(level) = self.level() {
             self.lag.reached(level);
         }
+        if let Phase::Following(Following { owner_came: true, torn: None, .. }) = &self.phase {
+            self.resync = Some("owner_came");
+            self.start_over("an owner has come that others waited for");
+        }
     }
 
     /// The standby takes less than was thought: cut smaller, or say that it can't be done.
@@ -385,9 +438,11 @@ fn place(
             continue;
         };
         let (primary_key, modified) = (change.key().clone(), change.modified());
+        let mut is_new = false;
         let op = match change {
             Change::Put(entry) => {
                 counters.puts_received += 1;
+                is_new = entry.version == 1;
                 Op::Put { key, value: entry.value }
             }
             Change::Delete { .. } => {
@@ -395,7 +450,7 @@ fn place(
                 Op::Delete { key }
             }
         };
-        changes.push(Placed { op, primary_key, modified });
+        changes.push(Placed { op, primary_key, modified, is_new });
     }
     Waiting::new(group.revision, changes)
 }

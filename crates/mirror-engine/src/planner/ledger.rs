@@ -36,6 +36,17 @@ pub(crate) struct Foreign {
     pub(crate) deletes: u64,
 }
 
+/// What happened to a key that the mirror has written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Touch<'k> {
+    /// The mirror itself wrote or deleted it.
+    Ours(&'k Key),
+    /// Somebody else deleted it.
+    Deleted(&'k Key),
+    /// Somebody else wrote it at this revision.
+    Changed(&'k Key, StandbyRevision),
+}
+
 impl Ledger {
     /// Starts with what the checkpoint says, to be filled with [`Ledger::load`].
     pub(crate) fn new(accounted: Accounted) -> Self {
@@ -148,10 +159,12 @@ impl Ledger {
         own: &OwnKeys,
         batch: &Batch<StandbyRevision>,
         admits: impl Fn(&[u8]) -> bool,
+        mut touched: impl FnMut(Touch<'_>),
     ) -> Foreign {
         let mut foreign = Foreign::default();
         for group in &batch.groups {
             if self.is_ours(own, &group.changes, group.revision) {
+                group.changes.iter().for_each(|change| touched(Touch::Ours(change.key())));
                 self.settle_ours(own, &group.changes);
                 continue;
             }
@@ -162,6 +175,8 @@ impl Ledger {
                         // Also a key of which nobody knows who made it: whoever writes it owns it.
                         if entry.created == entry.modified || self.is_in_gap(entry.created) {
                             self.enter_seen(own, &entry.key, entry.modified);
+                        } else if !self.holds(&entry.key) {
+                            touched(Touch::Changed(&entry.key, entry.modified));
                         }
                     }
                     Change::Delete { key, modified } => {
@@ -170,6 +185,8 @@ impl Ledger {
                             self.known.remove(&xxh3_64(key.as_bytes()));
                             self.pending
                                 .push_back((*modified, Op::Delete { key: own.ledger(key) }));
+                        } else {
+                            touched(Touch::Deleted(key));
                         }
                     }
                 }
@@ -271,9 +288,14 @@ mod tests {
         let own = OwnKeys::new("m");
         let (ours, theirs) = (Key::from("/a"), Key::from("/b"));
         let mut ledger = Ledger::default();
-        ledger
-            .account(&own, &batch(5, vec![put(&own.checkpoint, 1, 5), put(&ours, 5, 5)]), |_| true);
-        let foreign = ledger.account(&own, &batch(6, vec![put(&theirs, 6, 6)]), |key| key == b"/b");
+        ledger.account(
+            &own,
+            &batch(5, vec![put(&own.checkpoint, 1, 5), put(&ours, 5, 5)]),
+            |_| true,
+            |_| {},
+        );
+        let foreign =
+            ledger.account(&own, &batch(6, vec![put(&theirs, 6, 6)]), |key| key == b"/b", |_| {});
         assert_eq!((foreign.puts, foreign.deletes), (1, 0));
         assert!(!ledger.is_foreign(&held(&ours, 5, 5)));
         assert!(ledger.is_foreign(&held(&theirs, 6, 6)));
@@ -284,7 +306,7 @@ mod tests {
         let own = OwnKeys::new("m");
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
-        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
         ledger.adopt(&own, &key);
         assert!(!ledger.is_foreign(&held(&key, 6, 6)));
         assert_eq!(ledger.take_ops(usize::MAX).len(), 1, "one entry a transaction for one key");
@@ -298,10 +320,10 @@ mod tests {
         let mut ledger = Ledger::default();
         // Our write is sent before the other's is heard of.
         ledger.adopt(&own, &key);
-        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
         assert!(ledger.is_foreign(&held(&key, 6, 6)));
         let ours = vec![put(&own.checkpoint, 1, 7), put(&key, 6, 7)];
-        ledger.account(&own, &batch(7, ours), |_| true);
+        ledger.account(&own, &batch(7, ours), |_| true, |_| {});
         assert!(!ledger.is_foreign(&held(&key, 6, 7)));
         assert_eq!(ledger.take_ops(usize::MAX).len(), 1);
         assert_eq!(ledger.take_ops(usize::MAX), vec![Op::Delete { key: own.ledger(&key) }]);
@@ -326,7 +348,7 @@ mod tests {
         let own = OwnKeys::new("m");
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
-        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true);
+        ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
         ledger.wrote(StandbyRevision::new(8));
         ledger.skip_to(StandbyRevision::new(9));
         assert!(ledger.is_foreign(&held(&key, 6, 6)));
@@ -337,9 +359,9 @@ mod tests {
     fn our_own_transactions_stay_known_while_an_older_entry_waits() {
         let own = OwnKeys::new("m");
         let mut ledger = Ledger::default();
-        ledger.account(&own, &batch(1, vec![put(&Key::from("/theirs"), 1, 1)]), |_| true);
+        ledger.account(&own, &batch(1, vec![put(&Key::from("/theirs"), 1, 1)]), |_| true, |_| {});
         ledger.wrote(StandbyRevision::new(2));
-        ledger.account(&own, &batch(2, vec![put(&own.checkpoint, 1, 2)]), |_| true);
+        ledger.account(&own, &batch(2, vec![put(&own.checkpoint, 1, 2)]), |_| true, |_| {});
         let accounted = ledger.accounted();
         assert_eq!(accounted.through, StandbyRevision::default());
         assert!(!accounted.may_be_foreign(StandbyRevision::new(2)), "{accounted:?}");
@@ -351,7 +373,12 @@ mod tests {
         let mut ledger = Ledger::default();
         for revision in 1..=(OPS_PER_TXN as i64 + 5) {
             let key = Key::from(format!("/{revision}"));
-            ledger.account(&own, &batch(revision, vec![put(&key, revision, revision)]), |_| true);
+            ledger.account(
+                &own,
+                &batch(revision, vec![put(&key, revision, revision)]),
+                |_| true,
+                |_| {},
+            );
         }
         assert_eq!(ledger.take_ops(usize::MAX).len(), OPS_PER_TXN);
         assert_eq!(ledger.accounted().through.get(), OPS_PER_TXN as i64);

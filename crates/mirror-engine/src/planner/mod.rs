@@ -23,15 +23,16 @@ mod copy;
 mod dialogue;
 mod flight;
 mod follow;
+mod heal;
 mod held;
 mod lag;
 mod ledger;
 mod order;
-mod outbox;
 mod repair;
 mod round;
 mod start;
 mod survey;
+mod withheld;
 mod witness;
 
 use std::collections::VecDeque;
@@ -46,19 +47,23 @@ use self::copy::Copying;
 pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
 use self::flight::{InFlight, Then};
 use self::follow::Following;
+use self::heal::Drift;
+pub(crate) use self::held::refusal;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
+pub(crate) use self::start::same_cluster;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
+pub(crate) use self::withheld::Withheld;
 use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch};
 use crate::settings::Settings;
-use crate::status::{GuardKind, State, Status};
+use crate::status::{Blocked, State, Status};
 
 /// The epoch that this process holds.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +71,9 @@ struct HeldEpoch {
     number: u64,
     modified: StandbyRevision,
 }
+
+/// Keys that are held back, told by name.
+const HELD_BACK_SHOWN: usize = 20;
 
 #[derive(Debug)]
 enum Phase {
@@ -97,6 +105,8 @@ pub struct Planner {
     checkpoint_modified: Expect,
     in_flight: Option<InFlight>,
     ledger: Ledger,
+    withheld: Withheld,
+    drift: Drift,
     control: Control,
     repairs: Repairs,
     lag: LagMeter,
@@ -114,6 +124,8 @@ pub struct Planner {
     first_standing: bool,
     /// The standby has compacted changes that were never looked at.
     skip_unseen: bool,
+    /// A value can't be written: the mirror is blocked until a write has happened.
+    write_blocked: bool,
 }
 
 impl Planner {
@@ -135,6 +147,8 @@ impl Planner {
             checkpoint_modified: Expect::Absent,
             in_flight: None,
             ledger: Ledger::default(),
+            withheld: Withheld::default(),
+            drift: Drift::default(),
             control: Control::default(),
             repairs: Repairs::default(),
             lag: LagMeter::default(),
@@ -146,6 +160,7 @@ impl Planner {
             survey_memory: None,
             first_standing: true,
             skip_unseen: false,
+            write_blocked: false,
         }
     }
 
@@ -161,6 +176,12 @@ impl Planner {
         following.has_room(self.settings.backlog_bytes)
     }
 
+    /// Tells whether another process has taken the epoch: this one never writes again.
+    #[must_use]
+    pub fn is_deposed(&self) -> bool {
+        matches!(self.phase, Phase::Fenced { by_order: false })
+    }
+
     /// Returns the state of the mirror.
     #[must_use]
     pub fn state(&self) -> State {
@@ -173,6 +194,10 @@ impl Planner {
         let mut status = self.status.clone();
         status.lag = self.lag.lag(self.now);
         status.last_repair = self.repairs.last();
+        status.promotion = self.control.promotion.clone();
+        status.drift = self.drift.status();
+        status.held_back = self.withheld.len();
+        status.held_back_shown = self.withheld.first(HELD_BACK_SHOWN);
         status.epoch = self.epoch.map_or(status.epoch, |epoch| epoch.number);
         if let Some(checkpoint) = &self.checkpoint {
             status.checkpoint = checkpoint.revision;
@@ -198,10 +223,11 @@ impl Planner {
             Input::Standing(standing) => self.on_standing(*standing),
             Input::StandingFailed(peer, failure) => self.on_failure(peer, &failure),
             Input::Witnesses(answer) => self.on_witnesses(&answer),
+            Input::Preflighted(found) => self.on_preflighted(found),
             Input::LedgerPage(page) => self.on_ledger_page(page),
             Input::PrimaryPage(page) => self.on_primary_page(page),
             Input::StandbyPage(page) => self.on_standby_page(page),
-            Input::Fetched(answer) => self.on_fetched(answer),
+            Input::Fetched(answer) => self.on_any_fetched(answer),
             Input::Changed(batch) => self.on_changed(batch),
             Input::WatchEnded(failure) => self.on_watch_ended(&failure),
             Input::StandbyChanged(batch) => self.on_standby_changed(&batch),
@@ -215,6 +241,21 @@ impl Planner {
             Input::Tick => {}
         }
         self.pump();
+    }
+
+    fn on_any_fetched(&mut self, answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>) {
+        match &self.phase {
+            Phase::Copying(_) => self.on_fetched(answer),
+            Phase::Following(following) if following.healing.is_some() => {
+                self.on_heals_fetched(answer);
+            }
+            Phase::Following(_) => self.on_mends_fetched(answer),
+            Phase::Starting(_)
+            | Phase::Paused
+            | Phase::Blocked(_)
+            | Phase::Fenced { .. }
+            | Phase::Ended => {}
+        }
     }
 
     /// Does whatever the phase can do by now.
@@ -233,10 +274,8 @@ impl Planner {
         *self.status.counters.errors.entry(count).or_default() += 1;
         match failure.class {
             FailureClass::Blocked => {
-                let alarm =
-                    failure.message.contains("space") || failure.message.contains("corrupt");
-                let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
-                self.block_until_mended(guard, peer, failure);
+                let Blocked { guard, reason, .. } = refusal(peer, failure);
+                self.hold_until_mended(guard, reason);
             }
             FailureClass::Retry
             | FailureClass::Reauthenticate
@@ -277,14 +316,30 @@ impl Planner {
 
     fn fence(&mut self, reason: String, by_order: bool) {
         self.forget();
+        self.write_blocked = false;
         self.phase = Phase::Fenced { by_order };
         self.status.state = State::Fenced;
         self.status.reason = reason;
         self.status.blocked = None;
     }
 
+    /// The standby has become a primary: what this mirror held of it is void.
+    fn fence_promoted(&mut self) {
+        let reason = match &self.control.promotion {
+            Some(promotion) => format!(
+                "the standby was promoted by {} (epoch {}); no mirror writes to it any more",
+                promotion.by, promotion.epoch
+            ),
+            None => "the standby was promoted".to_owned(),
+        };
+        self.fence(reason, true);
+        // Were it taken back, a new epoch has to be claimed.
+        self.epoch = None;
+    }
+
     fn pause(&mut self) {
         self.forget();
+        self.write_blocked = false;
         self.phase = Phase::Paused;
         self.status.state = State::Paused;
         "told to stand still; `etcd-sync resume` goes on".clone_into(&mut self.status.reason);
@@ -360,7 +415,7 @@ impl Planner {
         self.control = control;
         match (self.control.desired, &self.phase) {
             (Desired::Promoted, Phase::Fenced { .. }) => {}
-            (Desired::Promoted, _) => self.fence("the standby was promoted".to_owned(), true),
+            (Desired::Promoted, _) => self.fence_promoted(),
             (Desired::Pause, Phase::Paused | Phase::Fenced { by_order: false } | Phase::Ended) => {}
             (Desired::Pause, _) => self.pause(),
             (Desired::Run, Phase::Paused | Phase::Fenced { by_order: true }) => self.restart(),

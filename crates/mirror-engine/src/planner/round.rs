@@ -1,31 +1,29 @@
 //! One round of a copy: what was found to differ and has not been written yet.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
-use etcd_mvcc::{Entry, Expect, Key, Op, PrimaryRevision, StandbyRevision, Write};
+use etcd_mvcc::{Entry, Expect, Key, PrimaryRevision};
 use keyspace_filter::Scope;
 
 use super::Planner;
 use super::comparison::Comparison;
-use super::order::{Turn, turn};
-use super::outbox::Outbox;
+use super::order::{Deletions, Queue, Taken};
 use super::witness::{is_newer, note};
 use crate::record::Witness;
 use crate::settings::TxnLimits;
 
-/// Keys that wait to be fetched, or deleted, before the comparison pauses or leaves the rest to
-/// the next round: some 8 MiB of them.
-pub(super) const KEYS_WAITING_MAX: usize = 65_536;
+/// Keys that wait to be deleted before the rest is left to the next round: some 8 MiB of them.
+pub(super) const DELETIONS_MAX: usize = 65_536;
 
 #[derive(Debug)]
 pub(super) struct Round {
     pub(super) comparison: Comparison,
+    pub(super) lane: Lane,
     pub(super) since: Option<PrimaryRevision>,
-    pub(super) writes: Outbox,
-    pub(super) to_fetch: VecDeque<ToFetch>,
-    pub(super) fetching: Vec<ToFetch>,
-    pub(super) fetch_keys: usize,
-    pub(super) stale: VecDeque<(Key, StandbyRevision)>,
+    pub(super) queue: Queue,
+    pub(super) stale: Deletions,
+    /// Keys of the primary's that are held back.
+    pub(super) held: BTreeSet<Key>,
     pub(super) standby_keys: u64,
     /// The last key that was compared.
     pub(super) compared: Key,
@@ -37,64 +35,88 @@ pub(super) struct Round {
     pub(super) left_over: bool,
     /// The primary's pin is compacted: values are fetched as they are today.
     pub(super) unpinned: bool,
-    /// Somebody else wrote a key between our look and our write.
-    pub(super) raced: bool,
+    /// Not all that differs was written, because somebody else wrote it between our look and our
+    /// write, or because it had to wait: another round must look at everything.
+    pub(super) again: bool,
     pub(super) fuse_checked: bool,
+    /// What waited has been given its turn, and what has no owner is known.
+    pub(super) judged: bool,
     pub(super) witnesses: Vec<Witness>,
     pub(super) witnesses_before: Vec<Witness>,
 }
 
-/// A key whose value changed, to be fetched and written.
-#[derive(Clone, Debug)]
-pub(super) struct ToFetch {
-    pub(super) primary_key: Key,
-    pub(super) standby_key: Key,
-    pub(super) expect: Option<Expect>,
+/// What a round looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Only what goes first: namespaces, and what a rule calls urgent.
+    First,
+    /// Everything.
+    All,
 }
 
 impl Planner {
     pub(super) fn round(&self, since: Option<PrimaryRevision>) -> Round {
-        let keys_only = since.is_some();
         let before = self.checkpoint.as_ref().map(|checkpoint| checkpoint.witnesses.clone());
+        let (first, _) = self.scope.first_ranges();
+        let lane = if first.is_empty() { Lane::All } else { Lane::First };
         Round {
-            comparison: Comparison::new(&self.scope, self.settings.walk, keys_only, keys_only),
+            comparison: self.comparison_of(lane, since),
+            lane,
             since,
-            writes: Outbox::default(),
-            to_fetch: VecDeque::new(),
-            fetching: Vec::new(),
-            fetch_keys: 16,
-            stale: VecDeque::new(),
+            queue: Queue::new(self.settings.order, &self.scope, false),
+            stale: Deletions::default(),
+            held: BTreeSet::new(),
             standby_keys: 0,
             compared: Key::default(),
             resumed_at: Key::default(),
             compared_all: false,
             left_over: false,
             unpinned: false,
-            raced: false,
+            again: false,
             fuse_checked: false,
+            judged: false,
             witnesses: Vec::new(),
             witnesses_before: before.unwrap_or_default(),
+        }
+        .begun()
+    }
+
+    /// Only keys are compared where it is known since when values may differ.
+    pub(super) fn comparison_of(&self, lane: Lane, since: Option<PrimaryRevision>) -> Comparison {
+        let keys_only = since.is_some();
+        match lane {
+            Lane::First => Comparison::of_first(&self.scope, self.settings.walk, keys_only),
+            Lane::All => Comparison::new(&self.scope, self.settings.walk, keys_only, keys_only),
         }
     }
 }
 
 impl Round {
+    /// An owner that was not seen is missing only where every object is seen.
+    pub(super) fn begun(mut self) -> Self {
+        let whole = self.since.is_none() && self.resumed_at.is_empty();
+        self.queue.sees_all_from_here(whole && self.lane == Lane::All);
+        self
+    }
+
     pub(super) fn is_full(&self, limits: &TxnLimits) -> bool {
-        self.writes.is_full(limits) || self.to_fetch.len() >= KEYS_WAITING_MAX
+        self.queue.is_full(limits)
     }
 
     pub(super) fn nothing_more_comes(&self) -> bool {
-        self.compared_all && self.to_fetch.is_empty() && self.fetching.is_empty()
+        // What goes first and waits all the same is found again when everything is looked at.
+        let spent = self.lane == Lane::First || !self.queue.waits();
+        self.compared_all && !self.queue.fetches() && spent
     }
 
-    /// Everything before this key is applied once the writes that were taken are.
+    /// Everything before this key is applied once the writes that were taken are. While objects
+    /// wait for their turn, or were left out, that is nothing: a copy that is interrupted compares
+    /// from the start again, and writes what is missing.
     pub(super) fn cursor(&self) -> Key {
-        let first_open = self
-            .writes
-            .first()
-            .or_else(|| self.fetching.first().map(|wanted| &wanted.standby_key))
-            .or_else(|| self.to_fetch.front().map(|wanted| &wanted.standby_key));
-        match first_open {
+        if self.queue.is_out_of_order() || self.again || self.lane == Lane::First {
+            return self.resumed_at.clone();
+        }
+        match self.queue.first() {
             Some(key) => key.clone(),
             None if self.compared.is_empty() => self.resumed_at.clone(),
             None => self.compared.successor(),
@@ -119,31 +141,26 @@ impl Round {
         }
     }
 
+    /// Takes in a key that the standby lacks or holds otherwise.
     pub(super) fn differs(
         &mut self,
         scope: &Scope,
         entry: Entry<PrimaryRevision>,
         expect: Option<Expect>,
     ) {
-        match turn(&entry) {
-            Turn::Now if self.since.is_none() => {
-                let key = entry.key.clone();
-                self.write(key, entry, expect);
-            }
-            Turn::Now => {
-                let Some(primary_key) = scope.primary_key(&entry.key) else { return };
-                self.to_fetch.push_back(ToFetch { primary_key, standby_key: entry.key, expect });
-            }
+        let Some(primary_key) = scope.primary_key(&entry.key) else { return };
+        if self.since.is_some() {
+            return self.queue.want(primary_key, entry.key, expect);
         }
+        let taken = self.queue.put(scope, primary_key, entry, expect);
+        self.again |= taken == Taken::Left;
     }
 
-    pub(super) fn write(
-        &mut self,
-        key: Key,
-        entry: Entry<PrimaryRevision>,
-        expect: Option<Expect>,
-    ) {
-        self.writes.push(Write { op: Op::Put { key, value: entry.value }, expect });
+    /// Takes in a key that both sides hold alike.
+    pub(super) fn is_equal(&mut self, entry: &Entry<PrimaryRevision>) {
+        if self.since.is_none() {
+            self.queue.settle(entry);
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The start, and every start over: read what is stored, prove the history, claim the epoch.
 
+use std::time::Duration;
+
 use etcd_mvcc::{
     ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, PrimaryRevision, Revision,
     StandbyRevision, Txn, Walk,
@@ -8,6 +10,7 @@ use keyspace_filter::OWN_PREFIX;
 
 use super::copy::Copying;
 use super::ledger::Ledger;
+use super::withheld::Withheld;
 use super::witness::{Proof, judge};
 use super::{
     Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
@@ -15,7 +18,11 @@ use super::{
 };
 use crate::control::Desired;
 use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RecordError};
+use crate::settings::Preflighted;
 use crate::status::{GuardKind, State};
+
+/// How often both sides are looked at before the first write: it reads all of them.
+const PREFLIGHT_AGAIN: Duration = Duration::from_secs(30);
 
 /// Where a start stands.
 #[derive(Debug)]
@@ -24,6 +31,8 @@ pub(super) enum Starting {
     Resting,
     /// Waiting for [`Standing`].
     Reading,
+    /// Waiting for what a look at both sides finds: nothing was ever written.
+    Preflight { standing: Box<Judged> },
     /// Reading the ledger, before anything is judged.
     Ledger { standing: Box<Judged>, walk: Walk },
     /// Waiting for the witnesses.
@@ -75,7 +84,12 @@ impl Planner {
             return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
         }
         match self.control.desired {
-            Desired::Promoted => return self.fence("the standby was promoted".to_owned(), true),
+            Desired::Promoted => {
+                // What it says of where the standby stands is still worth telling.
+                let read = |entry: &Entry<StandbyRevision>| Checkpoint::decode(&entry.value).ok();
+                self.checkpoint = checkpoint.as_ref().and_then(read);
+                return self.fence_promoted();
+            }
             Desired::Pause => return self.pause(),
             Desired::Run => {}
         }
@@ -126,10 +140,7 @@ impl Planner {
     }
 
     fn on_same_cluster(&mut self, cluster: ClusterId) {
-        let reason = format!(
-            "both ends are the same cluster ({cluster}): point --primary-endpoints and \
-             --standby-endpoints at two different etcds"
-        );
+        let reason = same_cluster(cluster);
         if self.first_standing {
             self.forget();
             self.phase = Phase::Ended;
@@ -150,7 +161,9 @@ impl Planner {
         if std::mem::take(&mut self.skip_unseen) {
             self.ledger.skip_to(standing.standby.revision);
         }
-        let walk = Walk::new(&[self.own.ledger_range()], self.settings.walk, true);
+        self.withheld = Withheld::default();
+        let ranges = [self.own.ledger_range(), self.own.withheld_range()];
+        let walk = Walk::new(&ranges, self.settings.walk, false);
         self.ask_ledger(standing, walk);
     }
 
@@ -180,6 +193,11 @@ impl Planner {
             if let Some(key) = self.own.ledgered(&entry.key) {
                 self.ledger.load(&key);
             }
+            if let Some(key) = self.own.withheld_key(&entry.key)
+                && let Err(error) = self.withheld.load(key, &entry.value)
+            {
+                return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
+            }
         }
         if let Some(request) = walk.request::<StandbyRevision>(None) {
             walk.advance(&request, &page);
@@ -192,7 +210,7 @@ impl Planner {
         if let Some(error) = standing.checkpoint_unreadable.clone() {
             return self.hold(standing, GuardKind::CheckpointUnreadable, error);
         }
-        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
+        let Some(checkpoint) = &standing.checkpoint else { return self.preflight(standing) };
         if standing.epoch.is_none() {
             let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
             return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
@@ -214,6 +232,30 @@ impl Planner {
             return self.hold(standing, GuardKind::HistoryChanged, reason);
         }
         self.prove(standing, true);
+    }
+
+    /// Nothing was ever written: may anything be?
+    fn preflight(&mut self, standing: Box<Judged>) {
+        if self.settings.preflight.is_none() {
+            return self.claim(standing);
+        }
+        self.effects.push_back(Effect::Preflight);
+        self.phase = Phase::Starting(Starting::Preflight { standing });
+    }
+
+    pub(super) fn on_preflighted(&mut self, found: Result<Preflighted, Failure>) {
+        let Phase::Starting(Starting::Preflight { standing }) =
+            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
+        else {
+            return;
+        };
+        match found {
+            Ok(Preflighted::Clear) => self.claim(standing),
+            Ok(Preflighted::Refused { reason, release }) => {
+                self.hold_at(GuardKind::Preflight, reason, release, PREFLIGHT_AGAIN);
+            }
+            Err(failure) => self.start_over(&failure.message),
+        }
     }
 
     fn prove(&mut self, standing: Box<Judged>, pinned: bool) {
@@ -321,7 +363,8 @@ impl Planner {
     /// From the checkpoint to the work: follow, or close the gap with a diff first.
     fn decide(&mut self, standing: Judged) {
         let cluster = standing.primary.cluster;
-        let asked = self.resync.take();
+        let due = self.withheld.are_due().then_some("owner_came");
+        let asked = self.resync.take().or(due);
         let Some(checkpoint) = standing.checkpoint else {
             let fresh = self.blank(cluster);
             self.checkpoint = Some(fresh.clone());
@@ -373,6 +416,9 @@ impl Planner {
 
     pub(super) fn say_copying(&mut self, reason: &'static str) {
         *self.status.counters.resyncs.entry(reason).or_default() += 1;
+        if self.write_blocked {
+            return;
+        }
         self.status.state = State::Copying;
         self.status.blocked = None;
         reason.clone_into(&mut self.status.reason);
@@ -385,6 +431,14 @@ impl Planner {
         let from = self.ledger.next_revision();
         self.effects.push_back(Effect::WatchStandby { range, from });
     }
+}
+
+/// What is wrong if both ends are one, and what mends it.
+pub(crate) fn same_cluster(cluster: ClusterId) -> String {
+    format!(
+        "both ends are the same cluster ({cluster}): point --primary-endpoints and \
+         --standby-endpoints at two different etcds"
+    )
 }
 
 /// The newest revision of the primary that a checkpoint bears witness of.

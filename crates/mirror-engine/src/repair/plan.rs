@@ -9,7 +9,7 @@ use keyspace_filter::Scope;
 use super::digest::RepairDigest;
 use super::kinds::{RepairCounts, RepairKind, RepairKinds};
 use crate::own_keys::OwnKeys;
-use crate::plan::{accounted, load_ledger};
+use crate::plan::{WithheldError, accounted, load_ledger, load_withheld};
 use crate::planner::{Difference, RepairSurvey};
 use crate::record::{Checkpoint, Phase, RecordError};
 
@@ -188,9 +188,16 @@ where
     let ledger = load_ledger(standby, name, accounted, Some(standby_revision))
         .await
         .map_err(RepairPlanError::Standby)?;
+    let withheld =
+        load_withheld(standby, name, standby_revision).await.map_err(|error| match error {
+            WithheldError::Standby(failure) => RepairPlanError::Standby(failure),
+            WithheldError::Record(error) => RepairPlanError::Record(error),
+        })?;
     let pair = (revision, Some(standby_revision));
     let mut survey = RepairSurvey::new(scope, WalkLimits::default(), cluster, kinds, pair);
-    while !survey.advance(&ledger, |found| show(RepairFinding::Differs(difference(found)))) {
+    while !survey.advance(&ledger, &withheld, |found| {
+        show(RepairFinding::Differs(difference(found)));
+    }) {
         if let Some(request) = survey.comparison().want_primary() {
             let page = primary.read_page(request).await.map_err(RepairPlanError::Primary)?;
             survey.comparison().primary_page(page);

@@ -86,8 +86,11 @@ impl RepairOutcome {
 pub struct RepairPosition {
     /// All values are written; keys are being deleted.
     pub deleting: bool,
-    /// The first key, as the standby spells it, that is not done.
+    /// The first key, as the standby spells it, that is not done; of those that did not have to
+    /// wait for others.
     pub cursor: Key,
+    /// How many of those that had to wait for others are done.
+    pub waited: u64,
 }
 
 /// A repair order, as it is written down.
@@ -112,6 +115,14 @@ struct CountsText {
 struct PositionText {
     deleting: bool,
     cursor: KeyText,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    waited: u64,
+}
+
+// A field's predicate is handed a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -195,6 +206,7 @@ impl RepairRecord {
         let position = match &self.outcome {
             RepairOutcome::Begun(position) => Some(PositionText {
                 deleting: position.deleting,
+                waited: position.waited,
                 cursor: KeyText::from(&position.cursor),
             }),
             RepairOutcome::Done | RepairOutcome::Refused | RepairOutcome::Failed => None,
@@ -223,8 +235,9 @@ impl RepairRecord {
         let text: RepairText = parse("repair record", value)?;
         known("repair record", text.version)?;
         let outcome = match (text.outcome.as_str(), text.position) {
-            ("begun", Some(PositionText { deleting, cursor })) => {
-                RepairOutcome::Begun(RepairPosition { deleting, cursor: cursor.into_key()? })
+            ("begun", Some(PositionText { deleting, cursor, waited })) => {
+                let cursor = cursor.into_key()?;
+                RepairOutcome::Begun(RepairPosition { deleting, cursor, waited })
             }
             ("done", _) => RepairOutcome::Done,
             ("refused", _) => RepairOutcome::Refused,
@@ -274,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_written_form_is_what_stored_records_hold() {
-        let position = RepairPosition { deleting: true, cursor: Key::from("/a") };
+        let position = RepairPosition { deleting: true, cursor: Key::from("/a"), waited: 0 };
         assert_eq!(
             String::from_utf8_lossy(record(RepairOutcome::Begun(position)).encode().expose()),
             concat!(
@@ -289,7 +302,8 @@ mod tests {
 
     #[test]
     fn a_record_reads_back_as_it_was() {
-        let position = RepairPosition { deleting: false, cursor: Key::from(vec![0xff, 0]) };
+        let position =
+            RepairPosition { deleting: false, cursor: Key::from(vec![0xff, 0]), waited: 7 };
         let outcomes = [
             RepairOutcome::Begun(position),
             RepairOutcome::Done,

@@ -8,6 +8,16 @@ use crate::world::{Faults, World};
 /// Runs worlds of these faults, from a seed that is printed, and shows the seed of one that fails.
 /// Returns what became of the orders that were given in them.
 fn worlds(count: u64, steps: u64, faults: Faults) -> Tally {
+    worlds_of(World::new, count, steps, faults)
+}
+
+/// The same, with worlds that `make` makes.
+pub(crate) fn worlds_of(
+    make: impl Fn(u64, Faults) -> World,
+    count: u64,
+    steps: u64,
+    faults: Faults,
+) -> Tally {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("WORLD");
     let count = first.map_or(number("WORLDS").unwrap_or(count), |_| 1);
@@ -15,7 +25,7 @@ fn worlds(count: u64, steps: u64, faults: Faults) -> Tally {
     println!("seeds {first} to {}", first + count - 1);
     let mut tally = Tally::default();
     for seed in first..first + count {
-        let mut world = World::new(seed, faults);
+        let mut world = make(seed, faults);
         let run = catch_unwind(AssertUnwindSafe(|| {
             for _ in 0..steps {
                 world.step();

@@ -16,6 +16,7 @@
 
 mod faults;
 mod guards;
+mod kubernetes;
 mod operator;
 mod orders;
 mod repairs;

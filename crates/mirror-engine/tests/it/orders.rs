@@ -148,11 +148,14 @@ fn a_mirror_that_enrols_reads_the_ledger_again_under_its_own_epoch() {
     };
     let read = handle(&mut planner, Input::Standing(Box::new(standing)));
     assert!(matches!(read.as_slice(), [Effect::ReadLedger(_)]), "{read:?}");
+    let more = handle(&mut planner, empty());
+    assert!(matches!(more.as_slice(), [Effect::ReadLedger(_)]), "{more:?}");
     let claim = handle(&mut planner, empty());
     assert!(matches!(claim.as_slice(), [Effect::Commit(_)]), "{claim:?}");
     let claimed = Committed { revision: StandbyRevision::new(7), skipped: Vec::new() };
     let again = handle(&mut planner, Input::Committed(claimed));
     assert_eq!(again, read);
+    assert_eq!(handle(&mut planner, empty()), more);
     let work = handle(&mut planner, empty());
     assert!(work.iter().any(|effect| matches!(effect, Effect::WatchStandby { .. })), "{work:?}");
 }

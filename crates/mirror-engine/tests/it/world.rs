@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
     Batch, ClusterId, Commit, Committed, Entry, Failure, FailureClass, Group, Key, KeyRange, Op,
@@ -12,7 +13,8 @@ use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
 use mirror_engine::{
-    Checkpoint, Coalesce, DeleteFuse, Epoch, OwnKeys, Settings, State, Status, TxnLimits,
+    Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, JudgeValue, OwnKeys, Settings, State, Status,
+    TxnLimits,
 };
 
 pub(crate) const PREFIX: &[u8] = b"/d/";
@@ -29,7 +31,14 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    fn new(scope: &Scope, owner: String, coalesce: Coalesce) -> Self {
+    fn new(
+        scope: &Scope,
+        owner: String,
+        coalesce: Coalesce,
+        heals: bool,
+        judge_value: Option<JudgeValue>,
+    ) -> Self {
+        let heal = Heal { deletions: heals, changes: heals, limit: 3 };
         let settings = Settings {
             name: "m".into(),
             owner,
@@ -39,6 +48,8 @@ impl Runner {
             backlog_bytes: 600,
             catch_up_revisions: 30,
             fuse: DeleteFuse { keys: 1_000, percent: 100 },
+            heal,
+            judge_value,
             ..Settings::default()
         };
         Self {
@@ -75,6 +86,8 @@ pub(crate) struct Faults {
     pub(crate) tamper: u16,
     /// An operator orders a repair.
     pub(crate) repair: u16,
+    /// The mirror puts back what others delete and change.
+    pub(crate) heals: bool,
     /// An operator tells the mirror to stand still, or to go on.
     pub(crate) pause: u16,
 }
@@ -95,6 +108,7 @@ impl Faults {
         foreign_write: 0,
         tamper: 0,
         repair: 0,
+        heals: false,
         pause: 0,
     };
 
@@ -113,6 +127,7 @@ impl Faults {
         foreign_write: 30,
         tamper: 10,
         repair: 8,
+        heals: true,
         pause: 2,
     };
 
@@ -132,6 +147,7 @@ impl Faults {
         foreign_write: 3,
         tamper: 20,
         repair: 8,
+        heals: false,
         pause: 2,
     };
 }
@@ -151,7 +167,11 @@ pub(crate) struct World {
     /// Keys that only others ever wrote on the standby, in scope and out of it.
     pub(crate) foreign: BTreeMap<Key, StandbyRevision>,
     pub(crate) tampered: Tampered,
+    /// What the primary holds are Kubernetes objects, and the judge looks at their owners.
+    pub(crate) objects: Option<Objects>,
     pub(crate) operator: Operator,
+    /// What the standby can take, for the processes that are started from now on.
+    pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
     pub(crate) trace: Vec<String>,
 }
@@ -164,6 +184,10 @@ impl World {
             exclude_prefixes: vec!["/d/out/".into()],
             ..ScopeSpec::default()
         };
+        Self::of(seed, faults, spec, None)
+    }
+
+    pub(crate) fn of(seed: u64, faults: Faults, spec: ScopeSpec, objects: Option<Objects>) -> Self {
         let mut rng = Rng::new(seed);
         let coalesce =
             [Coalesce::Lagging, Coalesce::Always, Coalesce::Never][rng.below(3) as usize];
@@ -180,7 +204,9 @@ impl World {
             coalesce,
             foreign: BTreeMap::new(),
             tampered: Tampered::default(),
+            objects,
             operator: Operator::default(),
+            judge: None,
             last_whole: None,
             trace: Vec::new(),
         };
@@ -198,10 +224,24 @@ impl World {
         self.processes += 1;
         let owner = format!("process-{}", self.processes);
         self.trace.push(format!("start {owner}"));
-        self.runners.push(Runner::new(&self.scope, owner, self.coalesce));
+        self.runners.push(Runner::new(
+            &self.scope,
+            owner,
+            self.coalesce,
+            self.faults.heals,
+            self.judge.clone(),
+        ));
+    }
+
+    /// What the keys in scope begin with.
+    fn prefix(&self) -> &'static [u8] {
+        if self.objects.is_some() { b"/registry/" } else { PREFIX }
     }
 
     pub(crate) fn primary_write(&mut self) {
+        if self.objects.is_some() {
+            return self.write_object();
+        }
         let wide = self.rng.chance(30);
         let count = if wide { 40 } else { 1 + self.rng.below(3) };
         let mut keys = BTreeMap::new();
@@ -233,7 +273,11 @@ impl World {
 
     /// Somebody else writes keys on the standby that the primary never has.
     fn foreign_write(&mut self) {
-        let place = ["/d/z", "/d/out/", "/f/"][self.rng.below(3) as usize];
+        let places = match &self.objects {
+            Some(_) => ["/registry/configmaps/theirs/z", "/registry/pods/theirs/z", "/f/"],
+            None => ["/d/z", "/d/out/", "/f/"],
+        };
+        let place = places[self.rng.below(3) as usize];
         let key = Key::from(format!("{place}{}", self.rng.below(4)));
         if self.rng.below(4) == 0 {
             self.standby.delete(key.clone()).unwrap();
@@ -437,6 +481,7 @@ impl World {
                 Input::Waited
             }
             Effect::End(ended) => panic!("the planner ended: {ended:?}"),
+            Effect::Preflight => Input::Preflighted(Ok(mirror_engine::Preflighted::Clear)),
             Effect::Watch { .. } | Effect::WatchStandby { .. } | Effect::Forget => return,
         };
         runner.handle(input);
@@ -499,6 +544,7 @@ impl World {
             }
         }
         self.invariant_others_keys_are_untouched();
+        self.invariant_owners_go_first(txn, &writes);
         if txn.own.iter().any(|op| *op.key() == self.own.checkpoint) {
             self.invariant_a_whole_checkpoint_is_a_pair();
         }
@@ -520,10 +566,11 @@ impl World {
         if !checkpoint.is_whole() {
             return;
         }
-        let primary =
-            self.mirrored(&self.primary.truth_at(&KeyRange::prefix(PREFIX), checkpoint.revision));
+        let primary = self.mirrored(
+            &self.primary.truth_at(&KeyRange::prefix(self.prefix()), checkpoint.revision),
+        );
         let mut standby =
-            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(PREFIX), written_at));
+            self.mirrored(&self.standby.truth_at(&KeyRange::prefix(self.prefix()), written_at));
         standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
@@ -542,7 +589,8 @@ impl World {
 
     fn mirrored<R: Revision>(&self, entries: &[Entry<R>]) -> BTreeMap<Key, Value> {
         let ours = |key: &Key| {
-            self.scope.admits(key.as_bytes())
+            !self.is_held_back(key)
+                && self.scope.admits(key.as_bytes())
                 && !self.foreign.contains_key(key)
                 && !self.tampered.holds(key)
         };
@@ -617,7 +665,7 @@ impl World {
 
     /// Ends the faults and the load, and waits until a mirror follows at the primary's head.
     pub(crate) fn settle(&mut self) {
-        self.faults = Faults::NONE;
+        self.faults = Faults { heals: self.faults.heals, ..Faults::NONE };
         self.resume();
         self.start_process();
         let last = self.runners.pop().unwrap();

@@ -142,14 +142,20 @@ mod tests {
     use futures::StreamExt as _;
 
     use super::*;
-    use crate::{Room, Sources, StatusReport, Thresholds};
+    use crate::{PreflightSlot, Room, Sources, StatusReport, Thresholds};
 
     #[tokio::test(start_paused = true)]
     async fn silence_is_broken_by_a_comment_every_fifteen_seconds() {
         let now = Snapshot::new(StatusReport::default(), std::time::Instant::now());
         let (_publish, status) = watch::channel(now);
         let (asked, room) = (Thresholds::default(), Room::default());
-        let source = Source::new(Sources { status, asked, checks: None, room });
+        let source = Source::new(Sources {
+            status,
+            asked,
+            checks: None,
+            preflight: PreflightSlot::default(),
+            room,
+        });
         let answer = events(State(Arc::new(source)), None).await;
         let mut parts = answer.into_body().into_data_stream();
         let began = Instant::now();

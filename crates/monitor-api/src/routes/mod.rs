@@ -14,12 +14,15 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::routing::get;
 
-use self::answer::{answer, busy, in_place, json_answer, refusal, secured, text};
+use self::answer::{
+    answer, busy, in_place, json_answer, refusal, retry_later, secured, styled, text,
+};
 use self::source::Source;
 pub use self::source::{Room, Sources};
 use crate::check::one_line;
 use crate::health::{Check, liveness, readiness, verbose};
 use crate::metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, render};
+use crate::page::{STYLE, page};
 
 /// The most characters of a path that an answer repeats.
 const PATH_CHARS_MAX: usize = 200;
@@ -32,6 +35,7 @@ etcd-sync: read-only. Orders go through the `etcd-sync` command line.
 /check          compares both clusters now; ?format=json, ?strict=true, ?limit=1000
 /api/v1/status  what the mirror does, as JSON
 /api/v1/checks  the last checks, newest first, as JSON
+/api/v1/preflight  what was found before the first write, as JSON
 /api/v1/events  status and checks as they change, as server-sent events
 /metrics        Prometheus and OpenMetrics
 /readyz         200 while the mirror follows or stands by; ?verbose lists the checks
@@ -44,11 +48,13 @@ etcd-sync: read-only. Orders go through the `etcd-sync` command line.
 pub fn router(sources: Sources) -> Router {
     let source = Arc::new(Source::new(sources));
     Router::new()
-        .route("/", get(|| async { text(StatusCode::OK, INDEX) }))
+        .route("/", get(index))
+        .route("/page.css", get(|| async { styled(STYLE, "text/css; charset=utf-8") }))
         .route("/check", get(check::check).head(check::last_check))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status_json))
         .route("/api/v1/checks", get(check::checks_json))
+        .route("/api/v1/preflight", get(preflight_json))
         .route("/api/v1/events", get(events::events))
         .route_layer(from_fn_with_state(Arc::clone(&source), within_room))
         // Health comes after the layer: it needs no place.
@@ -71,6 +77,16 @@ async fn within_room(
         Some(place) => in_place(next.run(request).await, place),
         None => busy(request.uri().path(), "too many answers are being fetched already"),
     }
+}
+
+/// `GET /`: the page, or for who wants text alone the paths that there are.
+async fn index(State(source): State<Arc<Source>>, headers: HeaderMap) -> Response<Body> {
+    if accepts(&headers, "text/plain") && !accepts(&headers, "text/html") {
+        return text(StatusCode::OK, INDEX);
+    }
+    let checks = source.checks.as_ref().map(crate::Checks::history).unwrap_or_default();
+    let html = page(&source.report(), checks.iter().map(AsRef::as_ref));
+    styled(html, "text/html; charset=utf-8")
 }
 
 async fn livez(
@@ -113,6 +129,19 @@ async fn metrics(State(source): State<Arc<Source>>, headers: HeaderMap) -> Respo
 async fn status_json(State(source): State<Arc<Source>>) -> Response<Body> {
     let pretty = serde_json::to_string_pretty(&source.report());
     json_answer(StatusCode::OK, pretty.map(|body| body.replace('<', "\\u003c")))
+}
+
+/// `GET /api/v1/preflight`: what the last preflight said, whether it was good news or not.
+async fn preflight_json(State(source): State<Arc<Source>>, uri: Uri) -> Response<Body> {
+    match source.preflight.newest() {
+        Some(report) => json_answer(StatusCode::OK, Ok(report.to_string())),
+        None => retry_later(refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            uri.path(),
+            "no preflight has ended in this process",
+            "etcd-sync preflight runs one from the command line",
+        )),
+    }
 }
 
 /// Tells whether the client names this content type among those that it takes.

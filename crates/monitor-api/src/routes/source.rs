@@ -7,7 +7,7 @@ use axum::Extension;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::server::Ending;
-use crate::{Checks, Snapshot, StatusReport, Thresholds};
+use crate::{Checks, PreflightSlot, Snapshot, StatusReport, Thresholds};
 
 /// What is served.
 #[derive(Clone, Debug)]
@@ -18,6 +18,8 @@ pub struct Sources {
     pub asked: Thresholds,
     /// How to check; without it, `/check` says that it can't.
     pub checks: Option<Checks>,
+    /// What the last preflight said.
+    pub preflight: PreflightSlot,
     /// How many may be served at the same time.
     pub room: Room,
 }
@@ -48,6 +50,7 @@ pub(super) struct Source {
     pub(super) status: watch::Receiver<Snapshot>,
     pub(super) asked: Thresholds,
     pub(super) checks: Option<Checks>,
+    pub(super) preflight: PreflightSlot,
     pub(super) answers: Places,
     pub(super) check_callers: Places,
     pub(super) listeners: Places,
@@ -55,11 +58,12 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(sources: Sources) -> Self {
-        let Sources { status, asked, checks, room } = sources;
+        let Sources { status, asked, checks, preflight, room } = sources;
         Self {
             status,
             asked,
             checks,
+            preflight,
             answers: Places::new(room.answers_max),
             check_callers: Places::new(room.check_callers_max),
             listeners: Places::new(room.listeners_max),

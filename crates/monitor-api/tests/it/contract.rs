@@ -11,7 +11,7 @@ use monitor_api::{
 use crate::{blocked_report, drift_report, full_report, nothing};
 
 /// The names that the documentation promises.
-const PROMISED: [&str; 29] = [
+const PROMISED: [&str; 33] = [
     "state",
     "leader",
     "epoch",
@@ -33,6 +33,10 @@ const PROMISED: [&str; 29] = [
     "resyncs_total",
     "errors_total",
     "foreign_writes_total",
+    "healed_total",
+    "heal_refused_keys",
+    "held_back_keys",
+    "revision_gap",
     "fenced_txns_total",
     "guard_blocked",
     "check_runs_total",

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use monitor_api::{
-    Checks, Limits, Room, Snapshot, Sources, StatusReport, Thresholds, router, serve,
+    Checks, Limits, PreflightSlot, Room, Snapshot, Sources, StatusReport, Thresholds, router, serve,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,11 +30,20 @@ pub(crate) async fn checking(checks: &Checks) -> Server {
 }
 
 pub(crate) async fn server_of(limits: Limits, checks: Option<Checks>, room: Room) -> Server {
+    server_with(PreflightSlot::default(), limits, checks, room).await
+}
+
+pub(crate) async fn server_with(
+    preflight: PreflightSlot,
+    limits: Limits,
+    checks: Option<Checks>,
+    room: Room,
+) -> Server {
     let (publish, status) = watch::channel(Snapshot::new(full_report(), Instant::now()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
-    let routes = router(Sources { status, asked: Thresholds::default(), checks, room });
+    let routes = router(Sources { status, asked: Thresholds::default(), checks, preflight, room });
     let task = tokio::spawn(serve(listener, routes, limits, stop.clone()));
     Server { at, publish, stop, task }
 }

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use monitor_api::{Checks, Limits, Room, Snapshot, StatusReport};
+use monitor_api::{Checks, Limits, PreflightSlot, Room, Snapshot, StatusReport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::harness::{Server, body, server, server_of, status};
+use crate::harness::{Server, body, server, server_of, server_with, status};
 use crate::{blocked_report, drift_report, full_report};
 
 #[tokio::test]
@@ -21,6 +21,7 @@ async fn every_answer_forbids_sniffing_and_caching() {
         "/metrics",
         "/api/v1/status",
         "/api/v1/checks",
+        "/api/v1/preflight",
         "/check",
         "/check?hats=3",
         "/nothing",
@@ -61,6 +62,25 @@ async fn liveness_ends_with_the_mirror() {
     assert_eq!(status(&answer), "503");
     assert!(body(&answer).contains("[-]mirror failed: the mirror's task has ended"));
     assert_eq!(status(&server.request("GET", "/api/v1/status").await), "200");
+}
+
+#[tokio::test]
+async fn the_last_preflight_is_told_once_there_is_one() {
+    let slot = PreflightSlot::default();
+    let server = server_with(slot.clone(), Limits::default(), None, Room::default()).await;
+    let none = server.request("GET", "/api/v1/preflight").await;
+    assert_eq!(status(&none), "503");
+    assert!(none.contains("retry-after: "), "{none}");
+    assert!(body(&none).contains(r#""verdict":"unknown""#), "{none}");
+    for verdict in ["refused", "ready"] {
+        let report = serde_json::json!({ "verdict": verdict, "reason": "<b>", "next_steps": [] });
+        slot.publish(&report).unwrap();
+        let answer = server.request("GET", "/api/v1/preflight").await;
+        assert_eq!(status(&answer), "200");
+        assert!(!body(&answer).contains('<'), "{answer}");
+        let told: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+        assert_eq!(told, report);
+    }
 }
 
 #[tokio::test]
@@ -198,4 +218,27 @@ async fn a_stop_closes_idle_connections_and_the_listener() {
     server.task.await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(2), "took {:?}", started.elapsed());
     assert!(TcpStream::connect(server.at).await.is_err());
+}
+
+#[tokio::test]
+async fn the_page_shows_the_mirror_and_hides_no_markup_of_others() {
+    let report = std::sync::Arc::new(drift_report());
+    let checks = {
+        let report = std::sync::Arc::clone(&report);
+        Checks::new(move || std::future::ready((*report).clone()))
+    };
+    checks.run().await;
+    let server = server_of(Limits::default(), Some(checks), Room::default()).await;
+    server.publish(StatusReport { mirror: "<b>m</b>".into(), ..blocked_report() });
+    let answer = server.request("GET", "/").await;
+    assert!(answer.to_ascii_lowercase().contains("content-type: text/html"), "{answer}");
+    let page = body(&answer);
+    assert!(page.contains("<span class=\"action-needed\">blocked</span>"), "{page}");
+    assert!(page.contains("&lt;b&gt;m&lt;/b&gt;") && !page.contains("<b>m"), "{page}");
+    assert!(page.contains("Last checks") && page.contains("drift: "), "{page}");
+    assert!(page.contains("Differences"), "{page}");
+    assert!(page.contains("<a href=\"/metrics\">"), "{page}");
+    assert_eq!(status(&server.request("GET", "/page.css").await), "200");
+    let plain = server.exchange("GET / HTTP/1.0\r\nHost: x\r\nAccept: text/plain\r\n\r\n").await;
+    assert!(body(&plain).contains("/api/v1/checks"), "{plain}");
 }

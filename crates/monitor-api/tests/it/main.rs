@@ -13,8 +13,8 @@ mod properties;
 
 use monitor_api::{
     BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
-    DifferenceReport, Labelled, LastCheckReport, PinsReport, RepairCountsReport, RepairReport,
-    StatusReport,
+    DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport, NamedKey, PinsReport,
+    PromotionReport, RepairCountsReport, RepairReport, StatusReport,
 };
 
 /// A report with every field set.
@@ -64,6 +64,18 @@ fn full_report() -> StatusReport {
             written: RepairCountsReport { missed: 1, different: 0, surplus: 0 },
             ..RepairReport::default()
         }),
+        promotion: Some(PromotionReport { by: "an operator".into(), at: 1_760_000_001, epoch: 4 }),
+        revision_gap: Some(-433),
+        drift: DriftReport {
+            healed: 3,
+            waiting: 1,
+            refused: 1,
+            refused_keys: vec![NamedKey { key: "/registry/a".into(), reason: "why".into() }],
+        },
+        held_back: HeldBackReport {
+            count: 1,
+            keys: vec![NamedKey { key: "/registry/b".into(), reason: "no owner".into() }],
+        },
         counters: CountersReport {
             puts_received: 40,
             deletes_received: 2,

@@ -6,7 +6,7 @@ use crate::plan::gate::Confirmation;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::plan::{Gate, Phase};
-use crate::topology::Topology;
+use crate::topology::{Cluster, Topology};
 
 use super::{exact_check, floor, gates, host, mirror_pods_ready, restarts, take_over};
 
@@ -50,7 +50,7 @@ fn reach(topology: &Topology) -> Phase {
         }
         return phase.step(direct);
     }
-    let endpoint = format!("https://{}:2379", host(&primary.vip));
+    let endpoint = vip_endpoint(primary);
     phase.step(
         Step::by_hand(
             "forward-etcd",
@@ -66,6 +66,12 @@ fn reach(topology: &Topology) -> Phase {
         .after(format!("{endpoint} answers as etcd itself"), speaks(&endpoint))
         .undo("Stop forwarding 2379."),
     )
+}
+
+/// etcd as the virtual IP forwards it, with TLS if its members have it.
+fn vip_endpoint(cluster: &Cluster) -> String {
+    let plain = cluster.etcd.endpoints.iter().any(|endpoint| endpoint.starts_with("http://"));
+    format!("{}://{}:2379", if plain { "http" } else { "https" }, host(&cluster.vip))
 }
 
 fn speaks(endpoint: &str) -> Probe {
@@ -87,6 +93,7 @@ fn mirror(topology: &Topology) -> Phase {
         )
         .confirm(Confirmation { statement, facts: Vec::new(), word: standby.name.clone() })
         .step(take_over::record_role("role-standby", Side::Standby, "standby"))
+        .step(admit())
         .step(install(topology))
         .step(
             Step::watched(
@@ -110,6 +117,23 @@ fn mirror(topology: &Topology) -> Phase {
         )
 }
 
+fn admit() -> Step {
+    Step::automatic(
+        "admit-mirror",
+        "Let a mirror write here",
+        Action::AdmitMirror,
+        "A cluster that has been promoted once keeps every mirror out. When it becomes a standby \
+         again, that mark goes; mirrors of before stay fenced, since the epoch only grows. A \
+         cluster that never was a standby has none.",
+    )
+    .before(
+        "the role that is recorded is standby",
+        Probe::RoleRecorded { side: Side::Standby, role: "standby".to_owned() },
+    )
+    .after("there is no mark of a promotion", Probe::MirrorAdmitted)
+    .minutes(5)
+}
+
 fn logged(text: &str) -> Probe {
     Probe::MirrorLogged { text: text.to_owned() }
 }
@@ -118,7 +142,7 @@ fn logged(text: &str) -> Probe {
 fn settings(topology: &Topology) -> String {
     let primary = &topology.primary;
     let endpoints = if primary.etcd_through_vip {
-        format!("https://{}:2379", host(&primary.vip))
+        vip_endpoint(primary)
     } else {
         primary.etcd.endpoints.join(", ")
     };

@@ -1,10 +1,10 @@
 //! What differs between the primary at one revision and the standby at another, of the kinds asked
 //! for.
 
-use etcd_mvcc::{Entry, Expect, Key, Op, PrimaryRevision, StandbyRevision, Step, Write};
+use etcd_mvcc::{Entry, Key, PrimaryRevision, StandbyRevision, Step};
 
-use crate::planner::Ledger;
 use crate::planner::comparison::Comparison;
+use crate::planner::{Ledger, Withheld};
 use crate::repair::{RepairKind, RepairKinds, Surplus};
 
 /// A key that a repair mends, spelt as on the standby.
@@ -16,10 +16,8 @@ pub(crate) enum Difference {
     Different(Entry<PrimaryRevision>, StandbyRevision),
     /// The standby alone has it.
     Surplus {
-        /// The key.
-        key: Key,
-        /// The last write on the standby.
-        modified: StandbyRevision,
+        /// What it has.
+        entry: Entry<StandbyRevision>,
         /// Somebody else made it.
         foreign: bool,
     },
@@ -37,7 +35,7 @@ impl Difference {
     pub(crate) fn key(&self) -> &Key {
         match self {
             Self::Missed(entry) | Self::Different(entry, _) => &entry.key,
-            Self::Surplus { key, .. } => key,
+            Self::Surplus { entry, .. } => &entry.key,
         }
     }
 
@@ -45,7 +43,8 @@ impl Difference {
     pub(crate) fn modified(&self) -> Option<StandbyRevision> {
         match self {
             Self::Missed(_) => None,
-            Self::Different(_, modified) | Self::Surplus { modified, .. } => Some(*modified),
+            Self::Different(_, modified) => Some(*modified),
+            Self::Surplus { entry, .. } => Some(entry.modified),
         }
     }
 
@@ -55,17 +54,6 @@ impl Difference {
             Self::Missed(entry) | Self::Different(entry, _) => Some(entry.value.fingerprint()),
             Self::Surplus { .. } => None,
         }
-    }
-
-    /// The write that mends it, unless somebody writes the key before.
-    pub(crate) fn into_write(self) -> Write {
-        let expect = self.modified().map_or(Expect::Absent, Expect::ModifiedAt);
-        let op = match self {
-            Self::Missed(Entry { key, value, .. })
-            | Self::Different(Entry { key, value, .. }, _) => Op::Put { key, value },
-            Self::Surplus { key, .. } => Op::Delete { key },
-        };
-        Write { op, expect: Some(expect) }
     }
 }
 
@@ -94,18 +82,20 @@ impl Differences {
         Self { comparison, kinds, compared: Key::default(), foreign_left: 0 }
     }
 
-    pub(crate) fn next(&mut self, ledger: &Ledger) -> Next {
+    /// What is held back is no difference that a repair could mend.
+    pub(crate) fn next(&mut self, ledger: &Ledger, withheld: &Withheld) -> Next {
         loop {
             match self.comparison.step() {
                 Step::Missed(entry) => {
                     self.compared = entry.key.clone();
-                    if self.kinds.missed {
+                    if self.kinds.missed && !withheld.holds(&entry.key) {
                         return Next::Found(Difference::Missed(entry));
                     }
                 }
                 Step::Both(primary, standby) => {
+                    let held = withheld.holds(&standby.key);
                     self.compared = standby.key;
-                    if self.kinds.different && primary.value != standby.value {
+                    if self.kinds.different && !held && primary.value != standby.value {
                         return Next::Found(Difference::Different(primary, standby.modified));
                     }
                 }
@@ -118,8 +108,7 @@ impl Differences {
                         Surplus::All => true,
                     };
                     if asked {
-                        let Entry { key, modified, .. } = entry;
-                        return Next::Found(Difference::Surplus { key, modified, foreign });
+                        return Next::Found(Difference::Surplus { entry, foreign });
                     }
                     self.foreign_left += u64::from(foreign);
                 }

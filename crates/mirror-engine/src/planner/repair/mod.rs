@@ -28,7 +28,7 @@ pub(crate) use self::survey::RepairSurvey;
 use super::comparison::Comparison;
 use super::{Peer, Phase, Planner, Then};
 use crate::record::RecordError;
-use crate::repair::{RepairOrder, RepairOutcome, RepairRecord};
+use crate::repair::{RepairOrder, RepairOutcome, RepairPosition, RepairRecord};
 
 /// A survey is begun so many times for one order. What ends it early, compaction or a lost
 /// connection, comes every few minutes at most: a survey that never gets through takes longer.
@@ -166,6 +166,10 @@ impl Planner {
         true
     }
 
+    fn mend_from(&self, record: &RepairRecord, position: &RepairPosition) -> Mend {
+        Mend::new(&self.scope, self.settings.walk, self.settings.order, record, position)
+    }
+
     /// The order that nobody has looked at.
     fn repair_waiting(&self) -> Option<RepairOrder> {
         let seen = self.repairs.account.as_ref().map(|account| account.record.order);
@@ -189,12 +193,7 @@ impl Planner {
         if let RepairOutcome::Begun(position) = &record.outcome
             && untouched
         {
-            let stage = Stage::Mend(Box::new(Mend::new(
-                &self.scope,
-                self.settings.walk,
-                &record,
-                position,
-            )));
+            let stage = Stage::Mend(Box::new(self.mend_from(&record, position)));
             return self.run_repair(Repair { record, stage, broken: None });
         }
         let reason = "the gap to the primary had to be closed in the middle of it; plan it again";
@@ -206,7 +205,7 @@ impl Planner {
         let Some(repair) = &mut following.repair else { return };
         match (&mut repair.stage, repair.broken) {
             (Stage::Survey(survey), _) => {
-                if survey.advance(&self.ledger, |_| {}) {
+                if survey.advance(&self.ledger, &self.withheld, |_| {}) {
                     return self.judge_repair();
                 }
                 let comparison = survey.comparison();
@@ -245,7 +244,8 @@ impl Planner {
             return self.finish_repair(RepairOutcome::Refused, reason);
         }
         let RepairOutcome::Begun(position) = &record.outcome else { return };
-        let mend = Mend::new(&self.scope, self.settings.walk, record, position);
+        let order = self.settings.order;
+        let mend = Mend::new(&self.scope, self.settings.walk, order, record, position);
         repair.stage = Stage::Mend(Box::new(mend));
         *self.status.counters.resyncs.entry("repair").or_default() += 1;
         self.status.reason = format!("repairing {} keys", planned.total());

@@ -4,8 +4,8 @@ use etcd_mvcc::{ClusterId, PrimaryRevision, StandbyRevision, WalkLimits};
 use keyspace_filter::Scope;
 
 use super::differences::{Difference, Differences, Next};
-use crate::planner::Ledger;
 use crate::planner::comparison::Comparison;
+use crate::planner::{Ledger, Withheld};
 use crate::repair::{Digesting, RepairCounts, RepairDigest, RepairKinds};
 
 /// Compares every key by value, counts what differs, and digests it. The plan that an operator is
@@ -51,9 +51,14 @@ impl RepairSurvey {
 
     /// Works through what has been read, and shows each key that would be mended; `true` when all
     /// of it is known.
-    pub(crate) fn advance(&mut self, ledger: &Ledger, mut show: impl FnMut(&Difference)) -> bool {
+    pub(crate) fn advance(
+        &mut self,
+        ledger: &Ledger,
+        withheld: &Withheld,
+        mut show: impl FnMut(&Difference),
+    ) -> bool {
         loop {
-            let found = match self.differences.next(ledger) {
+            let found = match self.differences.next(ledger, withheld) {
                 Next::Found(found) => found,
                 Next::Wait => return false,
                 Next::Done => return true,

@@ -1,0 +1,40 @@
+//! What the pair was worth.
+
+use std::time::SystemTime;
+
+use dr_plan::Timestamp;
+use dr_plan::journal::Journal;
+use dr_plan::report::Report;
+use dr_plan::samples::Samples;
+use mirror_config::{Exit, Failure, output};
+
+use crate::cli::{Form, ReportFlags};
+use crate::files;
+
+/// Prints a report.
+pub(crate) fn report(flags: &ReportFlags, form: Form) -> Result<Exit, Failure> {
+    let topology = files::topology(&flags.topology)?;
+    let mut entries = Vec::new();
+    if let Some(file) = &flags.journal {
+        let bytes = files::record("--journal", file)?;
+        let read = Journal::verify(&bytes)
+            .map_err(|damage| Failure::undecided(format!("{}: {damage}", file.display())))?;
+        entries = read.entries;
+    }
+    let mut samples = Samples::default();
+    if let Some(file) = &flags.samples {
+        let text = String::from_utf8(files::record("--samples", file)?).map_err(|_| {
+            Failure::undecided(format!("{}: the samples are no text", file.display()))
+        })?;
+        samples = Samples::decode(&text)
+            .map_err(|bad| Failure::undecided(format!("{}: {bad}", file.display())))?;
+    }
+    let now = Timestamp::from(SystemTime::now());
+    let report = Report::new(now, &topology, &entries, &samples);
+    output::done(&match form {
+        Form::Text => report.text(),
+        Form::Json => report.json(),
+        Form::Markdown => report.markdown(),
+        Form::Html => report.html(),
+    })
+}

@@ -1,0 +1,82 @@
+//! The leader's key: one key of our own under a lease.
+
+use std::time::Duration;
+
+use etcd_client::{Error, LeaseKeepAliveStream, PutOptions, TxnOp};
+use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
+
+use crate::standby::Standby;
+use crate::txn::compare;
+
+/// etcd grants nothing shorter.
+const TTL_SECONDS_MIN: u64 = 2;
+
+impl HoldLease for Standby {
+    async fn take(
+        &self,
+        key: &Key,
+        value: &Value,
+        over: Expect,
+        ttl: Duration,
+    ) -> Result<Option<LeaseId>, Failure> {
+        if !self.is_own(key) {
+            let refused = format!("not sent: the key {key} is not our own");
+            return Err(Failure::new(FailureClass::Fatal, refused));
+        }
+        let seconds = i64::try_from(ttl.as_secs().max(TTL_SECONDS_MIN)).unwrap_or(i64::MAX);
+        let (link, lane) = self.lane();
+        let granted = link
+            .call(lane, link.writing(1), |mut member| async move {
+                member.clients.lease.grant(seconds, None).await
+            })
+            .await?;
+        let lease = LeaseId::new(granted.id());
+        let answer = link
+            .call(lane, link.writing(1), |mut member| {
+                let put = TxnOp::put(
+                    key.as_bytes().to_vec(),
+                    value.expose().to_vec(),
+                    Some(PutOptions::new().with_lease(lease.get())),
+                );
+                let guard = vec![compare(key.as_bytes().to_vec(), over)];
+                let txn = etcd_client::Txn::new().when(guard).and_then(vec![put]);
+                async move { member.clients.kv.txn(txn).await }
+            })
+            .await;
+        match answer {
+            Ok(answer) if answer.succeeded() => Ok(Some(lease)),
+            Ok(_) => {
+                // Nothing hangs on it; if this fails it ends by itself.
+                let _ = self.give_back(lease).await;
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn keep(&self, lease: LeaseId) -> Result<bool, Failure> {
+        let (link, lane) = self.lane();
+        let kept = link
+            .call(lane, link.writing(1), |mut member| async move {
+                let (_keeper, answers) = member.clients.lease.keep_alive(lease.get()).await?;
+                first(answers).await
+            })
+            .await?;
+        Ok(kept)
+    }
+
+    async fn give_back(&self, lease: LeaseId) -> Result<(), Failure> {
+        let (link, lane) = self.lane();
+        let revoked = link
+            .call(lane, link.writing(1), |mut member| async move {
+                member.clients.lease.revoke(lease.get()).await
+            })
+            .await;
+        revoked.map(|_| ())
+    }
+}
+
+/// Tells from the first answer whether the lease lives.
+async fn first(mut answers: LeaseKeepAliveStream) -> Result<bool, Error> {
+    Ok(answers.message().await?.is_some_and(|answer| answer.ttl() > 0))
+}
