@@ -20,7 +20,6 @@ mod version;
 
 pub use error::KubeError;
 
-pub(crate) use controllers::by_hand as controllers_by_hand;
 pub(crate) use exec::Ran;
 pub(crate) use identity::different;
 pub(crate) use services::addresses_apart;
