@@ -12,11 +12,13 @@ mod kubeconfig;
 mod pods;
 mod role;
 mod scale;
+mod selector;
 mod services;
 mod shield;
 mod tokens;
 mod unreachable;
 mod version;
+mod workloads;
 
 pub use error::KubeError;
 

@@ -13,7 +13,7 @@ use crate::support::kube::KubeServer;
 /// Long enough for a handshake on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Short enough to wait for.
-pub(crate) const HASTE: Duration = Duration::from_millis(300);
+pub(crate) const HASTE: Duration = Duration::from_millis(700);
 
 pub(crate) struct Pair {
     pub(crate) dir: TempDir,

@@ -162,6 +162,18 @@ impl KubeServer {
         );
     }
 
+    /// Makes a deployment, or another kind that makes pods, whose pods have this label.
+    pub(crate) fn workload(&self, kind: &str, namespace: &str, name: &str, label: (&str, &str)) {
+        let labels = json!({ label.0: label.1 });
+        self.put(
+            &format!("/apis/apps/v1/namespaces/{namespace}/{kind}/{name}"),
+            json!({
+                "spec": { "replicas": 1, "template": { "metadata": { "labels": labels } } },
+                "status": { "desiredNumberScheduled": 1 },
+            }),
+        );
+    }
+
     /// Makes something that has a namespace and a name only, such as a service account.
     pub(crate) fn named(&self, kind: &str, namespace: &str, name: &str, rest: Value) {
         let uid = format!("uid-of-{namespace}-{name}");
