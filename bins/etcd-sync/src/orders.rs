@@ -41,9 +41,10 @@ pub(crate) fn give(config: &Config, order: Order, format: Format) -> Result<Exit
         | OrderError::NotPromoted
         | OrderError::OtherFence(_)
         | OrderError::StandsStill => Failure::refused(error),
-        OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
-            Failure::undecided(error)
-        }
+        OrderError::Standby(_)
+        | OrderError::Record(_)
+        | OrderError::Raced
+        | OrderError::Contended => Failure::undecided(error),
     })?;
     let next = "etcd-sync status";
     match format {
