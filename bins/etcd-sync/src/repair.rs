@@ -90,9 +90,7 @@ async fn ordered(
             OrderError::Standby(_)
             | OrderError::Record(_)
             | OrderError::Raced
-            | OrderError::Contended => {
-                Failure::undecided(error)
-            }
+            | OrderError::Contended => Failure::undecided(error),
         })?;
     let deadline = Instant::now() + wait;
     loop {

@@ -4,6 +4,7 @@
 //! the planner says [`Effect::Forget`]. No task outlives [`Mirror::run`].
 
 mod elect;
+mod polls;
 mod reporter;
 
 use std::time::Duration;
@@ -109,12 +110,6 @@ enum Left {
     Deposed,
 }
 
-/// A question that is asked again and again, whatever the planner does.
-enum Polled {
-    Head(Input),
-    Orders(Option<Input>),
-}
-
 impl<P: Primary, S: Standby> Mirror<P, S> {
     /// Makes a mirror, and the receiver of what it says of itself.
     #[must_use]
@@ -165,6 +160,7 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         let mut polls = JoinSet::new();
         self.poll_head(&mut polls);
         self.poll_orders(&mut polls);
+        self.poll_parked(&mut polls, Duration::ZERO);
         let mut stores: JoinSet<()> = JoinSet::new();
         loop {
             if let Some(ended) = self.begin_effects() {
@@ -357,46 +353,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             }
         }
         self.forget();
-    }
-
-    /// Asks for the primary's head, after a pause.
-    fn poll_head(&self, polls: &mut JoinSet<Polled>) {
-        let (primary, started, pause) = (self.primary.clone(), self.started, self.settings.poll);
-        polls.spawn(async move {
-            sleep(pause).await;
-            let asked_at = started.elapsed();
-            Polled::Head(Input::PrimaryHead { asked_at, head: primary.head().await })
-        });
-    }
-
-    /// Asks for the orders, after a pause.
-    fn poll_orders(&self, polls: &mut JoinSet<Polled>) {
-        let (standby, pause) = (self.standby.clone(), self.settings.poll);
-        let keys = [self.own.epoch.clone(), self.own.control.clone()];
-        polls.spawn(async move {
-            sleep(pause).await;
-            let entries = standby.read_keys(&keys, None).await.ok();
-            Polled::Orders(entries.map(|entries| {
-                let mut entries = entries.into_iter();
-                let mut next = || entries.next().flatten();
-                Input::Orders { epoch: next(), control: next() }
-            }))
-        });
-    }
-
-    fn on_polled(&mut self, polled: Polled, polls: &mut JoinSet<Polled>) {
-        match polled {
-            Polled::Head(input) => {
-                self.handle(input);
-                self.poll_head(polls);
-            }
-            Polled::Orders(input) => {
-                if let Some(input) = input {
-                    self.handle(input);
-                }
-                self.poll_orders(polls);
-            }
-        }
     }
 
     fn report(&mut self, stores: &mut JoinSet<()>) {

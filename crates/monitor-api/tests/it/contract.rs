@@ -36,6 +36,7 @@ const PROMISED: [&str; 33] = [
     "healed_total",
     "heal_refused_keys",
     "held_back_keys",
+    "parked_keys",
     "revision_gap",
     "fenced_txns_total",
     "guard_blocked",
