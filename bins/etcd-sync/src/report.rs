@@ -57,6 +57,7 @@ impl Reporter {
             revision_gap: gap(status),
             drift: drift(&status.drift),
             held_back: held_back(status),
+            parked: status.parked,
             last_repair: status.last_repair.as_ref().map(repair_report),
             counters: counters(status),
             ..StatusReport::default()

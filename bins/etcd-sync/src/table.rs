@@ -72,6 +72,9 @@ fn kubernetes(report: &StatusReport) -> Vec<(&'static str, String)> {
     if held.count > 0 {
         lines.push(("held back", format!("{} keys{}", held.count, shown(&held.keys))));
     }
+    if report.parked > 0 {
+        lines.push(("parked", format!("{} keys, until the standby is promoted", report.parked)));
+    }
     let drift = &report.drift;
     if drift.healed + drift.waiting > 0 {
         let text = format!("{} keys put back, {} wait for it", drift.healed, drift.waiting);

@@ -259,6 +259,8 @@ pub struct Status {
     pub held_back: u64,
     /// Some of them, at most twenty, and why.
     pub held_back_shown: Vec<(Key, HeldBack)>,
+    /// Keys that are parked until the standby is promoted; looked at every few seconds.
+    pub parked: u64,
     /// Counts since the process started.
     pub counters: Counters,
 }

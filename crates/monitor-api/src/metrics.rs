@@ -89,6 +89,7 @@ pub const METRICS: &[MetricSpec] = &[
         "Keys that the standby refuses, however often they are put back",
     ),
     spec("held_back_keys", &[], "Keys in scope that are kept off the standby"),
+    spec("parked_keys", &[], "Keys that are parked until the standby is promoted"),
     spec("revision_gap", &[], "The standby's revision less the primary's"),
     spec("fenced_txns_total", &[], "Transactions whose guard did not hold"),
     spec("guard_blocked", &["guard"], "1 for the guard that stopped the mirror, 0 for the others"),
@@ -187,6 +188,7 @@ impl Samples<'_, '_> {
             "healed_total" => self.counter(report.drift.healed),
             "heal_refused_keys" => self.gauge(Some(signed(report.drift.refused))),
             "held_back_keys" => self.gauge(Some(signed(report.held_back.count))),
+            "parked_keys" => self.gauge(Some(signed(report.parked))),
             "revision_gap" => self.gauge(report.revision_gap),
             "fenced_txns_total" => self.counter(counters.fenced_txns),
             "guard_blocked" => {

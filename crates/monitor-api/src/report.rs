@@ -119,6 +119,8 @@ pub struct StatusReport {
     pub drift: DriftReport,
     /// Keys in scope that are kept off the standby.
     pub held_back: HeldBackReport,
+    /// Keys that are parked until the standby is promoted.
+    pub parked: u64,
     /// Counts since the process started.
     pub counters: CountersReport,
 }

@@ -4,6 +4,7 @@
 //! the planner says [`Effect::Forget`]. No task outlives [`Mirror::run`].
 
 mod elect;
+mod polls;
 mod reporter;
 mod requests;
 
@@ -110,12 +111,6 @@ enum Left {
     Deposed,
 }
 
-/// A question that is asked again and again, whatever the planner does.
-enum Polled {
-    Head(Input),
-    Orders(Option<Input>),
-}
-
 impl<P: Primary, S: Standby> Mirror<P, S> {
     /// Makes a mirror, and the receiver of what it says of itself.
     #[must_use]
@@ -166,6 +161,7 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         let mut polls = JoinSet::new();
         self.poll_head(&mut polls);
         self.poll_orders(&mut polls);
+        self.poll_parked(&mut polls, Duration::ZERO);
         let mut stores: JoinSet<()> = JoinSet::new();
         loop {
             if let Some(ended) = self.begin_effects() {
@@ -257,21 +253,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             }
         }
         self.forget();
-    }
-
-    fn on_polled(&mut self, polled: Polled, polls: &mut JoinSet<Polled>) {
-        match polled {
-            Polled::Head(input) => {
-                self.handle(input);
-                self.poll_head(polls);
-            }
-            Polled::Orders(input) => {
-                if let Some(input) = input {
-                    self.handle(input);
-                }
-                self.poll_orders(polls);
-            }
-        }
     }
 
     fn report(&mut self, stores: &mut JoinSet<()>) {

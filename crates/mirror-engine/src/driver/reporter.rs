@@ -33,6 +33,8 @@ pub(super) struct Reporter {
     primary_contact: Option<Duration>,
     standby_contact: Option<Duration>,
     txn_time: Duration,
+    /// How many keys are parked.
+    parked: u64,
     /// The keys of the transaction that is on its way, where they are logged.
     details: Vec<(&'static str, Key)>,
 }
@@ -53,6 +55,7 @@ impl Reporter {
             primary_contact: None,
             standby_contact: None,
             txn_time: Duration::ZERO,
+            parked: 0,
             details: Vec::new(),
         };
         (reporter, receiver)
@@ -92,6 +95,11 @@ impl Reporter {
         }
     }
 
+    /// Notes how many keys are parked.
+    pub(super) fn note_parked(&mut self, keys: u64) {
+        self.parked = keys;
+    }
+
     pub(super) fn committing(&mut self, txn: &Txn) {
         if self.detail_logs {
             self.details = txn
@@ -128,6 +136,7 @@ impl Reporter {
         }
         let mut status = status();
         status.counters.txn_time = self.txn_time;
+        status.parked = self.parked;
         status.primary_contact_age = self.primary_contact.map(|at| now.saturating_sub(at));
         status.standby_contact_age = self.standby_contact.map(|at| now.saturating_sub(at));
         self.log(&status, now);

@@ -1,10 +1,9 @@
 //! The planner's effects, begun: each a request of its own, answered as an input.
 
 use etcd_mvcc::{Commit, Txn};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Answer, Mirror, Polled, Primary, Standby};
+use super::{Answer, Mirror, Primary, Standby};
 use crate::planner::{Effect, Ended, Input, Peer, Standing};
 use crate::settings::Preflighted;
 
@@ -107,31 +106,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                 Err(failure) => Input::CommitFailed(failure),
             };
             Answer::Committed(input, sent.elapsed())
-        });
-    }
-
-    /// Asks for the primary's head, after a pause.
-    pub(super) fn poll_head(&self, polls: &mut JoinSet<Polled>) {
-        let (primary, started, pause) = (self.primary.clone(), self.started, self.settings.poll);
-        polls.spawn(async move {
-            sleep(pause).await;
-            let asked_at = started.elapsed();
-            Polled::Head(Input::PrimaryHead { asked_at, head: primary.head().await })
-        });
-    }
-
-    /// Asks for the orders, after a pause.
-    pub(super) fn poll_orders(&self, polls: &mut JoinSet<Polled>) {
-        let (standby, pause) = (self.standby.clone(), self.settings.poll);
-        let keys = [self.own.epoch.clone(), self.own.control.clone()];
-        polls.spawn(async move {
-            sleep(pause).await;
-            let entries = standby.read_keys(&keys, None).await.ok();
-            Polled::Orders(entries.map(|entries| {
-                let mut entries = entries.into_iter();
-                let mut next = || entries.next().flatten();
-                Input::Orders { epoch: next(), control: next() }
-            }))
         });
     }
 }

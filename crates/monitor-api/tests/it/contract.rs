@@ -11,7 +11,7 @@ use monitor_api::{
 use crate::{blocked_report, drift_report, full_report, nothing};
 
 /// The names that the documentation promises.
-const PROMISED: [&str; 33] = [
+const PROMISED: [&str; 34] = [
     "state",
     "leader",
     "epoch",
@@ -36,6 +36,7 @@ const PROMISED: [&str; 33] = [
     "healed_total",
     "heal_refused_keys",
     "held_back_keys",
+    "parked_keys",
     "revision_gap",
     "fenced_txns_total",
     "guard_blocked",

@@ -76,6 +76,7 @@ fn full_report() -> StatusReport {
             count: 1,
             keys: vec![NamedKey { key: "/registry/b".into(), reason: "no owner".into() }],
         },
+        parked: 3,
         counters: CountersReport {
             puts_received: 40,
             deletes_received: 2,
