@@ -1,0 +1,80 @@
+//! Where a name leads.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use dr_plan::Answer;
+
+use super::dns::{self, Said};
+use crate::words::{fails, holds, pending, unknown};
+
+/// Asks every server. Those that answer have to agree; at least one has to answer.
+pub(super) async fn resolves(
+    servers: &[SocketAddr],
+    name: &str,
+    address: &str,
+    limit: Duration,
+) -> Answer {
+    let Ok(wanted) = address.parse::<IpAddr>() else {
+        return unknown(format!("{address} is no IP address"));
+    };
+    let found;
+    let servers = if servers.is_empty() {
+        match dns::of_this_machine() {
+            Ok(own) => found = own,
+            Err(why) => return unknown(format!("whom to ask is not known: {why}")),
+        }
+        &found
+    } else {
+        servers
+    };
+    let mut asked = tokio::task::JoinSet::new();
+    for server in servers.iter().copied() {
+        let name = name.to_owned();
+        asked.spawn(async move { (server, dns::ask(server, &name, limit).await) });
+    }
+    let mut said = asked.join_all().await;
+    said.sort_by_key(|(server, _)| *server);
+    judge(&said, wanted)
+}
+
+fn judge(said: &[(SocketAddr, Result<Said, String>)], wanted: IpAddr) -> Answer {
+    let (mut right, mut wrong) = (0, 0);
+    let mut words = Vec::new();
+    for (server, said) in said {
+        match said {
+            Ok(said) => {
+                if leads_only_to(&said.addresses, wanted) {
+                    right += 1;
+                } else {
+                    wrong += 1;
+                }
+                let ttl = said.ttl.map(|ttl| format!(" for {ttl} s")).unwrap_or_default();
+                words.push(format!("{server} says {}{ttl}", listed(&said.addresses)));
+            }
+            Err(why) => words.push(format!("{server}: {why}")),
+        }
+    }
+    let evidence = words.join("; ");
+    match (right, wrong) {
+        (0, 0) => unknown(evidence),
+        (_, 0) => holds(evidence),
+        (0, _) => fails(evidence),
+        // Some know the new address already: it spreads.
+        (_, _) => pending(evidence),
+    }
+}
+
+/// Says whether these addresses are the one, and no other.
+pub(crate) fn leads_only_to(addresses: &BTreeSet<IpAddr>, wanted: IpAddr) -> bool {
+    addresses.len() == 1 && addresses.contains(&wanted)
+}
+
+/// Returns addresses for people.
+pub(crate) fn listed(addresses: &BTreeSet<IpAddr>) -> String {
+    if addresses.is_empty() {
+        return "no address".to_owned();
+    }
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
