@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod files;
 mod init;
+mod mirror;
 mod report;
 mod runbook;
 
