@@ -80,9 +80,9 @@ impl Etcds {
     async fn audited(&self) -> CheckReport {
         let (primary, standby) = (self.primary.clone(), self.standby.clone());
         let view = View::new(self.scope.clone());
-        let auditor =
-            Auditor::new(primary, standby, view, self.name(), AuditSettings::default());
-        auditor.at_newest_pair(|| None, &Progress::default()).await
+        let auditor = Auditor::new(primary, standby, view, self.name(), AuditSettings::default());
+        // Boxed: it would be the largest future of all that a plan may ask.
+        Box::pin(auditor.at_newest_pair(|| None, &Progress::default())).await
     }
 
     /// Whether a check that was begun after the step was begun says in-sync.
@@ -122,7 +122,11 @@ impl Etcds {
             return fails("no check has come to a conclusion yet");
         };
         let age = now.saturating_sub(at);
-        if age > seconds { fails(format!("the last check is {age} s old")) } else { by_word(&check) }
+        if age > seconds {
+            fails(format!("the last check is {age} s old"))
+        } else {
+            by_word(&check)
+        }
     }
 
     fn own_check(&self) -> Option<OwnCheck> {

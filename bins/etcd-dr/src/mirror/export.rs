@@ -50,11 +50,11 @@ impl Etcds {
         let folder = self.bundle_folder(path);
         let told = |error: io::Error| format!("{}: {error}", folder.display());
         let mut writer = Writer::begin(&folder).map_err(told)?;
-        let (source, writer) = match self.from_history(&former, &mut writer).await {
+        let (source, writer) = match self.replayed(&former, &mut writer).await {
             Ok(()) => (Source::History, writer),
             Err(failure) if failure.class == FailureClass::Resync => {
                 let mut writer = Writer::begin(&folder).map_err(told)?;
-                self.from_comparison(&former, &mut writer).await.map_err(|why| why.to_string())?;
+                self.compared(&former, &mut writer).await.map_err(|why| why.to_string())?;
                 (Source::Comparison, writer)
             }
             Err(failure) => return Err(failure.to_string()),
@@ -84,7 +84,9 @@ impl Etcds {
         let stored = read_state(&follower, self.name()).await.map_err(|error| error.to_string())?;
         let (name, follower_name) = (&self.cluster(side).name, &self.cluster(other).name);
         let (Some(checkpoint), Some(written_at)) = (stored.checkpoint, stored.written_at) else {
-            return Err(format!("{follower_name} has no checkpoint of a mirror: {name} was never mirrored there"));
+            return Err(format!(
+                "{follower_name} has no checkpoint of a mirror: {name} was never mirrored there"
+            ));
         };
         if checkpoint.cluster != head.cluster {
             let theirs = checkpoint.cluster;
@@ -95,17 +97,21 @@ impl Etcds {
         }
         match promotion::fence(&follower, self.name()).await {
             Ok(Some(_)) => {}
-            Ok(None) => return Err(format!("{follower_name} is not promoted: its mirror may go on")),
+            Ok(None) => {
+                return Err(format!("{follower_name} is not promoted: its mirror may go on"));
+            }
             Err(error) => return Err(error.to_string()),
         }
         if !checkpoint.is_whole() {
             // Whatever it had, it had not all: one that had nothing is the safe reckoning.
-            return Err(format!("{follower_name} was not whole when it was promoted; keep a snapshot of {name}'s etcd instead"));
+            return Err(format!(
+                "{follower_name} was not whole when it was promoted; keep a snapshot of {name}'s etcd instead"
+            ));
         }
         Ok(Former { cluster, head, follower, mirrored: checkpoint.revision, written_at })
     }
 
-    async fn from_history(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+    async fn replayed(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
         let each = |group: etcd_mvcc::Group<PrimaryRevision>| {
             let mut changes = group.changes.iter();
             let admitted = changes.by_ref().filter(|change| self.admits(change.key()));
@@ -119,7 +125,7 @@ impl Etcds {
 
     /// What differs between the cluster as it is and the other as it was at the pair. What the
     /// other wrote since does not count; if that is compacted too, nothing can be told apart.
-    async fn from_comparison(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+    async fn compared(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
         let mut before = self.mirrored_then(former).await?;
         let at = former.head.revision;
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), false);

@@ -37,11 +37,7 @@ impl Etcds {
 
 fn described(endpoint: &str, health: &MemberHealth) -> String {
     let quota = if health.quota_told { "" } else { " by etcd's default, its own is not told" };
-    format!(
-        "{endpoint} {} uses {} % of its quota{quota}",
-        health.version,
-        percent(health)
-    )
+    format!("{endpoint} {} uses {} % of its quota{quota}", health.version, percent(health))
 }
 
 fn trouble(endpoint: &str, health: &MemberHealth, quota_percent_max: u8) -> Vec<String> {

@@ -39,7 +39,8 @@ pub(super) async fn replay(
     loop {
         let Ok(next) = timeout(SILENCE_MAX, watch.next()).await else {
             let limit = SILENCE_MAX.as_secs();
-            let silent = format!("the history up to revision {until} did not come within {limit} s");
+            let silent =
+                format!("the history up to revision {until} did not come within {limit} s");
             return Err(Failure::new(FailureClass::Retry, silent));
         };
         let batch = next?;

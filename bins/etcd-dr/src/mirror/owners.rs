@@ -72,13 +72,15 @@ impl Seen {
     /// that object.
     fn judge(mut self) -> Answer {
         self.waiting.retain(|owners, (_, names)| {
-            !owners.iter().any(|owner| self.uids.contains(owner))
-                && names.is_disjoint(&self.sealed)
+            !owners.iter().any(|owner| self.uids.contains(owner)) && names.is_disjoint(&self.sealed)
         });
         let orphans: u64 = self.waiting.values().map(|(waiting, _)| waiting.count).sum();
         let Some((Waiting { shown: (key, owner), .. }, _)) = self.waiting.into_values().next()
         else {
-            return holds(format!("{} mirrored objects have owners, each one that lives", self.owned));
+            return holds(format!(
+                "{} mirrored objects have owners, each one that lives",
+                self.owned
+            ));
         };
         fails(format!("{orphans} mirrored objects have no owner that lives; {key} wants {owner}"))
     }
@@ -125,7 +127,7 @@ mod tests {
             "metadata": { "name": "n", "uid": uid, "ownerReferences": owners },
         });
         let at = StandbyRevision::new(1);
-        let value = Value::from(value.to_string());
+        let value = Value::from(value.to_string().into_bytes());
         Entry { key: Key::from(key), value, created: at, modified: at, version: 1, lease: 0 }
     }
 

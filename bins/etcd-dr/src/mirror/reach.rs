@@ -45,9 +45,9 @@ impl Etcds {
         let name = &self.cluster(other).name;
         match witness {
             Ok(_) => holds(format!("{silence}, that of {name} answers")),
-            Err(failure) => {
-                unknown(format!("{silence}, but so is {name}, or this machine is cut off: {failure}"))
-            }
+            Err(failure) => unknown(format!(
+                "{silence}, but so is {name}, or this machine is cut off: {failure}"
+            )),
         }
     }
 

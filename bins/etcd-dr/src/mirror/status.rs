@@ -2,8 +2,9 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use dr_plan::Answer;
 use dr_plan::plan::Side;
+use dr_plan::samples::Sample;
+use dr_plan::{Answer, Timestamp};
 use etcd_mvcc::{ReadHead as _, ReadRange as _, Revision as _};
 use mirror_engine::orders::read_state;
 use mirror_engine::{Checkpoint, OwnKeys};
@@ -187,12 +188,25 @@ impl Etcds {
         ))
     }
 
+    /// Looks once at how far the standby is behind.
+    pub(crate) async fn sample(&self, at: Timestamp) -> Sample {
+        let report = self.status().await.unwrap_or_default();
+        let revision = |known: Option<i64>| u64::try_from(known.unwrap_or_default());
+        let ms =
+            |seconds: f64| u64::try_from(Duration::from_secs_f64(seconds.max(0.0)).as_millis());
+        Sample {
+            at,
+            primary_revision: revision(report.primary_revision).unwrap_or_default(),
+            checkpoint: revision(report.checkpoint_revision).unwrap_or_default(),
+            lag_ms: report.lag_seconds.and_then(|seconds| ms(seconds).ok()),
+        }
+    }
+
     /// Whether a line of the mirror's log contains a text.
     pub(super) async fn logged(&self, text: &str) -> Answer {
         let namespace = &self.topology.mirror.namespace;
-        let kube = match self.world.kube(&Side::Standby.into()) {
-            Some(kube) => kube,
-            None => return unknown("the standby's API is not in the topology"),
+        let Some(kube) = self.world.kube(&Side::Standby.into()) else {
+            return unknown("the standby's API is not in the topology");
         };
         match kube.logged(namespace, "app=etcd-sync", text).await {
             Ok(Some(pod)) => holds(format!("pod {pod} says so")),

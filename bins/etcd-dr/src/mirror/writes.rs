@@ -96,7 +96,9 @@ impl Etcds {
         };
         let at = checkpoint.revision;
         if !checkpoint.is_whole() {
-            return fails(format!("the standby is not whole: a copy or a revision is under way at {at}"));
+            return fails(format!(
+                "the standby is not whole: a copy or a revision is under way at {at}"
+            ));
         }
         let name = &self.topology.primary.name;
         let head = match self.primary.head().await {

@@ -26,9 +26,8 @@ impl Kube {
         let (pods, _) = self.pods(namespace, selector).await?;
         for pod in pods {
             let (within, name) = (encode(namespace), encode(&pod.name));
-            let path = format!(
-                "/api/v1/namespaces/{within}/pods/{name}/log?limitBytes={LOG_BYTES_MAX}"
-            );
+            let path =
+                format!("/api/v1/namespaces/{within}/pods/{name}/log?limitBytes={LOG_BYTES_MAX}");
             let log = kubeconfig::read(&self.access)?.text(&Call::get(path), self.limit).await?;
             if log.contains(text) {
                 return Ok(Some(pod.name));

@@ -147,7 +147,8 @@ mod tests {
         let at = PrimaryRevision::new(8);
         let value = Value::from(vec![0_u8, 255, 10]);
         let key = Key::from(vec![b'/', 0xff]);
-        let put = Entry { key: key.clone(), value, created: at, modified: at, version: 1, lease: 0 };
+        let put =
+            Entry { key: key.clone(), value, created: at, modified: at, version: 1, lease: 0 };
         writer.add(&Change::Put(put)).unwrap();
         writer.add(&Change::Delete { key, modified: PrimaryRevision::new(9) }).unwrap();
         writer.finish(subject()).unwrap()

@@ -100,7 +100,8 @@ impl Writer {
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         let mut files = BTreeMap::new();
         files.insert(WRITES.to_owned(), FileDigest { bytes, sha256: hex(digest) });
-        let Subject { cluster, cluster_id, after, until, source, state_sha256, written_at_ms } = subject;
+        let Subject { cluster, cluster_id, after, until, source, state_sha256, written_at_ms } =
+            subject;
         let mut manifest = Manifest {
             version: VERSION,
             cluster,
