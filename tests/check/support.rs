@@ -18,12 +18,14 @@ pub(crate) async fn pair() -> (Etcd, Etcd) {
 
 /// A mirror of every key that checks when it is asked to. (On schedule only once, at first:
 /// whoever asks while a check runs shares it, and it may be older than what a test has just done.)
+/// What others delete stays deleted: these tests look at what differs.
 pub(crate) fn mirror(primary: &Etcd, standby: &Etcd) -> MirrorBuilder {
     Mirror::builder(&primary.endpoints(), &standby.endpoints())
         .preset("none")
         .patience(PATIENCE)
         .flag("--check-interval")
         .flag("1h")
+        .flag("--heal-deletions=false")
 }
 
 /// Waits until it follows and its first check is over.

@@ -9,6 +9,7 @@
 mod access;
 mod fencing;
 mod guards;
+mod leadership;
 mod nospace;
 mod outages;
 mod support;

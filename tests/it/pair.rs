@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use end_to_end::{
-    Etcd, Mirror, MirrorBuilder, OWN_PREFIX, Recording, assert_equal_in_scope, dump, everything,
-};
-use etcd_client::{Client, EventType, Txn, TxnOp, WatchOptions};
+pub(crate) use end_to_end::steps::{Checked, Step, check_histories, history, recording};
+use end_to_end::{Etcd, Mirror, MirrorBuilder, assert_equal_in_scope, dump, everything};
+use etcd_client::{Client, Txn, TxnOp};
 
 /// A primary and a standby.
 pub(crate) struct Pair {
@@ -35,7 +34,7 @@ impl Pair {
 
     /// Compares both histories: see [`check_histories`].
     pub(crate) async fn check_histories(&self) -> Checked {
-        let primary = recording(&history(&self.primary).await);
+        let primary = recording(&history(&self.primary).await, everything);
         check_histories(&primary, &history(&self.standby).await, everything)
     }
 }
@@ -82,122 +81,6 @@ pub(crate) async fn fill(
     if !ops.is_empty() {
         at_once(client, ops).await;
     }
-}
-
-/// One revision of a cluster: the keys that it changed, and their new values.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    pub(crate) revision: i64,
-    pub(crate) changes: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-}
-
-/// Returns everything that ever happened to a cluster of which nothing has been compacted.
-pub(crate) async fn history(etcd: &Etcd) -> Vec<Step> {
-    let client = etcd.client().await;
-    let newest = head(&client).await;
-    let options = WatchOptions::new().with_all_keys().with_start_revision(1);
-    let mut watcher = client.watch_client().max_decoding_message_size(1 << 30);
-    let mut steps: Vec<Step> = Vec::new();
-    if newest == 1 {
-        return steps;
-    }
-    let mut stream = watcher.watch(Vec::new(), Some(options)).await.unwrap();
-    while steps.last().is_none_or(|step| step.revision < newest) {
-        let answer = stream.message().await.unwrap().expect("the watch goes on");
-        assert!(!answer.canceled(), "{} at {}", answer.cancel_reason(), answer.compact_revision());
-        for event in answer.events() {
-            let kv = event.kv().expect("an event has a key");
-            let value = (event.event_type() == EventType::Put).then(|| kv.value().to_vec());
-            if steps.last().is_none_or(|step| step.revision < kv.mod_revision()) {
-                steps.push(Step { revision: kv.mod_revision(), changes: Vec::new() });
-            }
-            let step = steps.last_mut().expect("there is one");
-            assert_eq!(step.revision, kv.mod_revision(), "etcd watches in order");
-            step.changes.push((kv.key().to_vec(), value));
-        }
-    }
-    steps
-}
-
-/// Turns a history into the states that it made.
-pub(crate) fn recording(steps: &[Step]) -> Recording {
-    let mut recording = Recording::new();
-    for step in steps {
-        for (key, value) in step.changes.iter().filter(|(key, _)| everything(key)) {
-            recording.note(step.revision, key, value.as_deref());
-        }
-        recording.pass(step.revision);
-    }
-    recording
-}
-
-/// What [`check_histories`] has seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Checked {
-    /// Checkpoints that promise that the standby equals the primary.
-    pub(crate) whole: usize,
-    /// Checkpoints inside a revision that was too wide for one request.
-    pub(crate) torn: usize,
-    /// Checkpoints inside a copy.
-    pub(crate) copying: usize,
-}
-
-/// Ends the test unless the standby's history keeps every promise of the checkpoints in it:
-///
-/// - where one says whole, the standby is as the primary was at just that revision;
-/// - the revisions of whole checkpoints only grow;
-/// - while the last one says whole, no key in scope changes but along with the next one.
-///
-/// So each state of the standby that is not marked as torn or copying is one that the primary had.
-pub(crate) fn check_histories(
-    primary: &Recording,
-    standby: &[Step],
-    in_scope: impl Fn(&[u8]) -> bool,
-) -> Checked {
-    let mut held = Recording::new();
-    let mut checked = Checked::default();
-    let (mut phase, mut applied) = (String::new(), 0);
-    for Step { revision, changes } in standby {
-        let data = changes.iter().filter(|(key, _)| in_scope(key));
-        let mut count = 0;
-        for (key, value) in data {
-            held.note(*revision, key, value.as_deref());
-            count += 1;
-        }
-        held.pass(*revision);
-        let own = [OWN_PREFIX, b"default/checkpoint"].concat();
-        let Some((_, checkpoint)) = changes.iter().find(|(key, _)| *key == own) else {
-            // Before the first checkpoint the keys are what others put there.
-            assert!(
-                phase != "whole" || count == 0,
-                "standby@{revision} changed {count} keys behind the checkpoint's back"
-            );
-            continue;
-        };
-        let checkpoint = checkpoint.as_ref().expect("nobody deletes the checkpoint");
-        let checkpoint: serde_json::Value = serde_json::from_slice(checkpoint).unwrap();
-        phase = checkpoint["phase"].as_str().expect("a phase").to_owned();
-        let at = checkpoint["revision"].as_i64().expect("a revision");
-        match phase.as_str() {
-            "whole" => checked.whole += 1,
-            "torn" => checked.torn += 1,
-            "copying" => checked.copying += 1,
-            other => panic!("phase {other}"),
-        }
-        if phase == "whole" {
-            assert!(
-                at >= applied,
-                "standby@{revision}: the checkpoint fell from {applied} to {at}"
-            );
-            applied = at;
-            assert_eq!(
-                held.at(*revision),
-                primary.at(at),
-                "standby@{revision} is not primary@{at}, as its checkpoint says"
-            );
-        }
-    }
-    checked
 }
 
 /// Returns the one revision at which the keys that begin with `prefix` were changed, and how many

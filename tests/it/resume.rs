@@ -252,7 +252,8 @@ async fn killed_at_any_time_it_never_shows_what_the_primary_never_had() {
     let (primary, steps, compactions) = compacting.await.unwrap();
     let pair = Pair { primary, standby };
     pair.assert_equal(&mut mirror).await;
-    let checked = check_histories(&recording(&steps), &history(&pair.standby).await, everything);
+    let checked =
+        check_histories(&recording(&steps, everything), &history(&pair.standby).await, everything);
     println!("20 kills, {compactions} compactions, {} revisions: {checked:?}", steps.len());
     assert!(compactions > 10 && checked.whole > 50, "{compactions} compactions, {checked:?}");
     assert!(checked.copying > 0, "compaction never overtook the mirror: {checked:?}");

@@ -108,6 +108,6 @@ async fn people_read_a_line_for_each_gate_and_nothing_is_written() {
         assert!(text.contains(line), "{line}\n{text}");
     }
     assert_eq!((revision(&primary).await, revision(&standby).await), before);
-    let left = dump(&mut standby.client().await).await;
+    let left = dump(&standby.client().await).await;
     assert!(!left.keys.keys().any(|key| key.starts_with(end_to_end::OWN_PREFIX)));
 }

@@ -3,8 +3,9 @@
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
+    clippy::large_futures,
     clippy::unwrap_used,
-    reason = "helpers of tests are tests"
+    reason = "helpers of tests are tests, and a test's future is made once"
 )]
 
 mod encryption;

@@ -86,8 +86,9 @@ impl Member {
 /// A cluster of real etcds. Dropping it kills the members and removes their data.
 pub struct Etcd {
     binaries: EtcdBinaries,
-    dir: TempDir,
+    // Dropped in this order: a member that a test leaves shows the end of its log, which lies there.
     members: Vec<Member>,
+    dir: TempDir,
     access: Access,
     flags: Vec<String>,
 }

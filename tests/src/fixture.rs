@@ -33,6 +33,16 @@ pub fn fresh_standby() -> Vec<Record> {
 fn read(packed: &[u8]) -> Vec<Record> {
     let mut lines = String::new();
     GzDecoder::new(packed).read_to_string(&mut lines).expect("fixture");
+    parse(&lines)
+}
+
+/// Reads lines such as the fixture has.
+///
+/// # Panics
+///
+/// If they are none.
+#[must_use]
+pub fn parse(lines: &str) -> Vec<Record> {
     let record = |line: &str| {
         let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
         let bytes =

@@ -27,19 +27,23 @@
 )]
 
 pub mod binaries;
+pub mod collector;
 pub mod dump;
 pub mod etcd;
 pub mod fixture;
 pub mod history;
 pub mod http;
+pub mod kin;
 pub mod load;
 pub mod mirror;
 pub mod ports;
 pub mod process;
 pub mod proxy;
 pub mod seed;
+pub mod steps;
 pub mod tls;
 
+pub use collector::{Collected, Collector};
 pub use dump::{Dump, assert_equal_in_scope, dump, dump_at};
 pub use etcd::{Access, Etcd, EtcdBuilder};
 pub use history::{Anomaly, Recorder, Recording, compare};

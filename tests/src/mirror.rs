@@ -100,8 +100,9 @@ impl MirrorBuilder {
 pub struct Mirror {
     builder: MirrorBuilder,
     address: String,
-    dir: TempDir,
+    // Dropped in this order: a process that a test leaves shows the end of its log, which lies there.
     process: Process,
+    dir: TempDir,
 }
 
 impl Mirror {

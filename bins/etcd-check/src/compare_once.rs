@@ -42,7 +42,7 @@ pub(crate) fn compare_once(
         let auditor = Auditor::new(primary, standby, view, config.name(), settings(options));
         let progress = Progress::default();
         let report = progress::shown(bars, &progress, run(&auditor, &basis, &progress)).await;
-        let report = refuse_nothing(report, options);
+        let report = refuse_nothing(report, options).trimmed(options.named_max);
         if let Some(file) = &options.repair_plan {
             write_repair_plan(&auditor, &basis, file).await?;
         }
@@ -95,14 +95,17 @@ fn refuse_nothing(report: CheckReport, options: &Options) -> CheckReport {
     CheckReport::inconclusive(reason, report.found().clone())
 }
 
+/// What is asked why it differs does not depend on how many keys are to be named: the verdict rests
+/// on it.
 fn settings(options: &Options) -> AuditSettings {
+    let check = CheckSettings::default();
     AuditSettings {
         check: CheckSettings {
             keys_only: options.keys_only,
             parallel: options.parallel,
             bytes_per_second: options.bytes_per_second,
-            named_max: options.named_max,
-            ..CheckSettings::default()
+            named_max: options.named_max.max(check.named_max),
+            ..check
         },
         min_age: options.min_age,
     }

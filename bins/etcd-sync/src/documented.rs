@@ -112,3 +112,19 @@ fn the_documented_example_is_accepted() {
     let example = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     FileConfig::parse(example).unwrap();
 }
+
+/// The configuration in the manifest is one that can be read, and so are the manifest's flags.
+#[test]
+fn the_documented_manifest_holds_a_configuration_that_is_accepted() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/deploy.md");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let manifest = text.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+    let config = documents[0]["data"]["etcd-sync.yaml"].as_str().unwrap();
+    FileConfig::parse(config).unwrap();
+    let template = &documents[1]["spec"]["template"];
+    assert_eq!(template["metadata"]["labels"], documents[2]["spec"]["selector"]);
+    let args = template["spec"]["containers"][0]["args"].as_array().unwrap();
+    let args = args.iter().map(|arg| arg.as_str().unwrap());
+    cli::grammar().try_get_matches_from(std::iter::once("etcd-sync").chain(args)).unwrap();
+}

@@ -37,6 +37,9 @@ pub(crate) struct RunFlags {
     /// How fast a comparison reads, both sides together, in bytes per second [default: 64MiB]
     #[arg(long, env = "ETCD_SYNC_CHECK_RATE", value_name = "BYTES_PER_SECOND")]
     check_rate: Option<Rate>,
+    /// Where the lag of every second is kept, thinned with age, for `etcd-dr report`
+    #[arg(long, env = "ETCD_SYNC_SAMPLES_FILE", value_name = "FILE")]
+    samples_file: Option<PathBuf>,
     /// Log one line for each key that is applied, without its value
     #[arg(
         long,
@@ -71,6 +74,7 @@ impl RunFlags {
             ready_max_lag,
             check_interval,
             check_rate,
+            samples_file,
             detail_logs,
             encryption,
             guard,
@@ -84,6 +88,7 @@ impl RunFlags {
             ready_max_lag,
             check_interval,
             check_rate,
+            samples_file,
             detail_logs,
             guard,
             apply,

@@ -28,18 +28,22 @@ pub(crate) fn allowed(config: &Config) -> Result<BTreeSet<Gate>, Failure> {
     named.collect()
 }
 
-/// Prepares the look at both sides before the first write, on connections of its own.
+/// Prepares the look at both sides before the first write, on connections of its own; `None` where
+/// no Kubernetes objects are mirrored.
 pub(crate) fn preflight(
     config: &Config,
     scope: &Scope,
     slot: PreflightSlot,
-) -> Result<Preflight, Failure> {
+) -> Result<Option<Preflight>, Failure> {
+    if !scope.is_kubernetes() {
+        return Ok(None);
+    }
     let primary = parts::primary(config, scope)?;
     // Without a scope no key of the data may be written: this only reads.
     let standby = parts::standby(config, None)?;
     let allow = allowed(config)?;
     let (config, scope) = (config.clone(), scope.clone());
-    Ok(Arc::new(move || {
+    Ok(Some(Arc::new(move || {
         let (primary, standby) = (primary.clone(), standby.clone());
         let (config, scope, slot, allow) =
             (config.clone(), scope.clone(), slot.clone(), allow.clone());
@@ -65,7 +69,7 @@ pub(crate) fn preflight(
                 None => Preflighted::Clear,
             })
         })
-    }))
+    })))
 }
 
 fn refused(reason: String) -> Preflighted {
@@ -129,7 +133,7 @@ impl Keys {
             match parts::keyring(&self.config) {
                 Ok(keyring) => *loaded = (changed, keyring.map(Arc::new)),
                 Err(error) => {
-                    tracing::warn!("{}; the keys read before go on to count", error.message)
+                    tracing::warn!("{}; the keys read before go on to count", error.message);
                 }
             }
         }

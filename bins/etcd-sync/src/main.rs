@@ -18,6 +18,7 @@ mod progress;
 mod repair;
 mod report;
 mod run;
+mod samples;
 mod settings;
 mod table;
 

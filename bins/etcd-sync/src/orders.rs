@@ -37,8 +37,13 @@ pub(crate) fn give(config: &Config, order: Order, format: Format) -> Result<Exit
     };
     let standby = parts::standby(config, None)?;
     block_on(orders::give(&standby, config.name(), order))?.map_err(|error| match error {
-        OrderError::Promoted => Failure::refused(error),
-        other => Failure::undecided(other),
+        OrderError::Promoted
+        | OrderError::NotPromoted
+        | OrderError::OtherFence(_)
+        | OrderError::StandsStill => Failure::refused(error),
+        OrderError::Standby(_) | OrderError::Record(_) | OrderError::Raced => {
+            Failure::undecided(error)
+        }
     })?;
     let next = "etcd-sync status";
     match format {

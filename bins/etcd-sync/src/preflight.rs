@@ -63,9 +63,7 @@ fn refused(error: &PreflightError) -> Failure {
         PreflightError::SameCluster(_) => {
             Failure::refused(format!("{error} (check --primary-endpoints and --standby-endpoints)"))
         }
-        PreflightError::Primary(_) | PreflightError::Standby(_) | PreflightError::Compacted => {
-            Failure::undecided(error)
-        }
+        PreflightError::Primary(_) | PreflightError::Standby(_) => Failure::undecided(error),
     }
 }
 

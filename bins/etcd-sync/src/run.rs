@@ -17,7 +17,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::report::Reporter;
-use crate::{checks, election, gates, once, progress, settings};
+use crate::{checks, election, gates, once, progress, samples, settings};
 
 /// How long a mirror that was told to stop may take over the transaction in flight: longer than
 /// a request's deadline, shorter than the 30 s that Kubernetes gives a pod.
@@ -38,6 +38,8 @@ impl Parts {
         let scope = parts::scope(config)?;
         let primary = parts::primary(config, &scope)?;
         let standby = parts::standby(config, Some(scope.clone()))?;
+        // A file that can't be meant is refused before the first write, as everything else.
+        parts::keyring(config)?;
         let scope_hash = scope.hash().to_string();
         let (mirror, checks) = (config.name().to_owned(), Arc::default());
         let reporter = Reporter { mirror, scope_hash, checks };
@@ -70,6 +72,7 @@ async fn supervise(
     let listener = listen(config).await?;
     let Parts { primary, standby, scope, reporter } = parts;
     let encoder = reporter.clone();
+    let samples = samples::open(config)?;
     let owner = owner();
     let election = election::election(config, &owner);
     let preflight = PreflightSlot::default();
@@ -78,7 +81,7 @@ async fn supervise(
     let settings = mirror_engine::Settings {
         owner,
         judge_value,
-        preflight: Some(gates::preflight(config, &scope, preflight.clone())?),
+        preflight: gates::preflight(config, &scope, preflight.clone())?,
         encode_status: Some(Arc::new(move |status: &Status| {
             serde_json::to_vec(&encoder.report(status)).map_or_else(|_| Bytes::new(), Bytes::from)
         })),
@@ -97,6 +100,9 @@ async fn supervise(
     let (publisher, snapshots) = watch::channel(first);
     beside.spawn(publish(status.clone(), publisher, reporter));
     beside.spawn(checks::on_schedule(checks.clone(), config.check_interval(), status.clone()));
+    if let Some((file, samples)) = samples {
+        beside.spawn(samples::keep(file, samples, status.clone()));
+    }
     beside.spawn(progress::show(status.clone(), bars));
     if let Some(listener) = listener {
         let routes = monitor_api::router(Sources {

@@ -1,4 +1,5 @@
-//! The mirror against `etcdctl make-mirror`, on real etcds.
+//! The mirror against `etcdctl make-mirror`, and its orders of writing against each other, on real
+//! etcds.
 
 use std::process::ExitCode;
 
@@ -12,7 +13,8 @@ pub(crate) fn run(series: Option<Series>) -> Result<ExitCode> {
     println!("{etcd}");
     let built = tests::made_by(&["build", "--locked", "--release", "-p", "etcd-sync"])?;
     let mut command = paths::cargo();
-    command.args(["bench", "--locked", "--quiet", "-p", "benches", "--bench", "mirror"]);
+    command.args(["bench", "--locked", "--quiet", "-p", "benches"]);
+    command.args(["--bench", "mirror", "--bench", "order"]);
     tests::surround(&mut command, &built, &(etcd.clone(), etcd), 1);
     let status = command.status().context("can't run cargo")?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

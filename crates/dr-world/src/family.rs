@@ -59,6 +59,7 @@ pub const fn family(probe: &Probe) -> Family {
         | Probe::ValuesReadable
         | Probe::OwnersLive
         | Probe::MirrorFenced
+        | Probe::MirrorAdmitted
         | Probe::BundleWritten { .. }
         | Probe::LossKnown
         | Probe::LossWithin { .. } => Family::Mirror,

@@ -66,20 +66,20 @@ impl Inside<'_> {
     /// Runs a command where one can be run: in the platform's own front end, which every cluster
     /// has, else in the mirror.
     async fn run(&self, command: &[&str]) -> Result<Ran, String> {
-        let mut why = String::new();
+        let mut why = Vec::new();
         for (namespace, deployment) in
             [(PLATFORM_NAMESPACE, "sentry"), (self.mirror_namespace, "etcd-sync")]
         {
             match self.kube.run(namespace, deployment, command).await {
                 Ok(Ran { code: Some(126 | 127) | None, message, .. }) => {
                     let tool = command.first().copied().unwrap_or_default();
-                    why = format!("{namespace}/{deployment} can't run {tool}: {message}");
+                    why.push(format!("{namespace}/{deployment} can't run {tool}: {message}"));
                 }
                 Ok(ran) => return Ok(ran),
-                Err(error) => why = format!("{namespace}/{deployment}: {error}"),
+                Err(error) => why.push(format!("{namespace}/{deployment}: {error}")),
             }
         }
-        Err(why)
+        Err(why.join("; "))
     }
 
     fn by_hand(&self, why: &str, command: &str) -> Answer {

@@ -1,6 +1,7 @@
 //! How long to wait, and whom to ask for names.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How the world is looked at.
@@ -14,8 +15,10 @@ pub struct Settings {
     pub pause: Duration,
     /// The port of the API on virtual IPs and nodes, besides the one that a kubeconfig names.
     pub api_port: u16,
-    /// The name servers that are asked; those of `/etc/resolv.conf` if empty.
+    /// The name servers that are asked; those of `resolv_conf` if empty.
     pub name_servers: Vec<SocketAddr>,
+    /// The file that names this machine's name servers.
+    pub resolv_conf: PathBuf,
 }
 
 impl Default for Settings {
@@ -28,6 +31,7 @@ impl Default for Settings {
             pause: Duration::from_secs(1),
             api_port: 6443,
             name_servers: Vec::new(),
+            resolv_conf: "/etc/resolv.conf".into(),
         }
     }
 }

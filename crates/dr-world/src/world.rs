@@ -89,10 +89,10 @@ impl World {
         let done = match action {
             Action::RaiseShield { side } => self.side(*side).raise_shield().await,
             Action::LowerShield { side } => self.side(*side).lower_shield().await,
-            Action::RecordRole { side, role } => self.side(*side).record_role(role).await,
-            Action::RestartControllers { side } => {
-                Err(kube::controllers_by_hand(self.cluster(*side)))
+            Action::RecordRole { side, role } => {
+                self.side(*side).record_role(&self.topology.mirror.namespace, role).await
             }
+            Action::RestartControllers { .. } => Err(self.by_hand(action)),
             Action::RestartPods { target, namespace, selector } => match self.kube(target) {
                 Some(kube) => kube.restart_pods(namespace, selector, begun).await,
                 None => Err(NotDone::Refused(nobody(target))),
@@ -105,6 +105,7 @@ impl World {
             | Action::PauseMirror
             | Action::ResumeMirror
             | Action::FenceMirror
+            | Action::AdmitMirror
             | Action::ExportWrites { .. } => return None,
         };
         Some(done)
@@ -167,7 +168,9 @@ impl World {
             }
             Probe::WritesRefused { side } => self.side(*side).writes_refused().await,
             Probe::ShieldLowered { side } => self.side(*side).shield_lowered().await,
-            Probe::RoleRecorded { side, role } => self.side(*side).role_recorded(role).await,
+            Probe::RoleRecorded { side, role } => {
+                self.side(*side).role_recorded(&self.topology.mirror.namespace, role).await
+            }
             Probe::Unreachable { side, signal: Signal::Api } => self.unreachable(*side).await,
             Probe::VersionNotOlder => kube::not_older(&primary, &standby).await,
             Probe::SameVersion => kube::same(&primary, &standby).await,
@@ -202,6 +205,17 @@ impl World {
             std::iter::once(&cluster.vip).chain(cluster.nodes.iter().map(|n| &n.address));
         let addresses: Vec<String> = addresses.cloned().collect();
         kube::unreachable(&self.side(side), &addresses, &self.side(other), &self.settings).await
+    }
+
+    /// What only the nodes can do is refused, with the lines that do it. Deleting the pods of a
+    /// control plane removes their shadows; what casts them goes on running.
+    fn by_hand(&self, action: &Action) -> NotDone {
+        let lines = action.by_hand(&self.topology).unwrap_or_default();
+        let lines = lines.lines().collect::<Vec<_>>().join("; ");
+        NotDone::Refused(format!(
+            "no API does this; type these lines, one after the other, then run the plan again: \
+             {lines}"
+        ))
     }
 
     fn inside<'a>(&'a self, kube: &'a Kube) -> Inside<'a> {

@@ -78,6 +78,7 @@ impl fmt::Debug for Service<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     PersistentVolume,
+    Secret,
     Service,
 }
 
@@ -86,6 +87,7 @@ impl Kind {
     pub(crate) fn of(api_version: &str, kind: &str) -> Option<Self> {
         match (api_version, kind) {
             ("v1", "PersistentVolume") => Some(Self::PersistentVolume),
+            ("v1", "Secret") => Some(Self::Secret),
             ("v1", "Service") => Some(Self::Service),
             _ => None,
         }

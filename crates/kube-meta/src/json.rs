@@ -41,6 +41,8 @@ struct Metadata<'v> {
     namespace: Option<Text<'v>>,
     #[serde(borrow, default)]
     uid: Option<Text<'v>>,
+    #[serde(default)]
+    generation: Option<i64>,
     #[serde(borrow, default)]
     deletion_timestamp: Option<Text<'v>>,
     #[serde(borrow, default)]
@@ -94,6 +96,10 @@ impl<'v> Object<'v> {
         shown(self.metadata.0.uid.as_ref())
     }
 
+    pub(crate) fn generation(&self) -> i64 {
+        self.metadata.0.generation.unwrap_or(0)
+    }
+
     pub(crate) fn deleting(&self) -> bool {
         self.metadata.0.deletion_timestamp.is_some()
     }
@@ -117,7 +123,15 @@ impl<'v> Object<'v> {
     pub(crate) fn claim(&self) -> Option<Claim<'_>> {
         match &self.bound {
             Bound::PersistentVolume(claim) => claim.as_ref().map(bound::ClaimRef::claim),
-            Bound::Service(_) | Bound::Nothing => None,
+            Bound::Secret(_) | Bound::Service(_) | Bound::Nothing => None,
+        }
+    }
+
+    /// Returns the type of a Secret.
+    pub(crate) fn secret_type(&self) -> Option<&str> {
+        match &self.bound {
+            Bound::Secret(of) => Some(shown(of.as_ref())),
+            Bound::PersistentVolume(_) | Bound::Service(_) | Bound::Nothing => None,
         }
     }
 
@@ -125,7 +139,7 @@ impl<'v> Object<'v> {
     pub(crate) fn service(&self) -> Option<&Service<'v>> {
         match &self.bound {
             Bound::Service(service) => Some(service),
-            Bound::PersistentVolume(_) | Bound::Nothing => None,
+            Bound::PersistentVolume(_) | Bound::Secret(_) | Bound::Nothing => None,
         }
     }
 }

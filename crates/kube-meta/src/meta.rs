@@ -145,6 +145,20 @@ impl<'v> Meta<'v> {
         })
     }
 
+    /// Returns how often what the object is to be was changed, as its API counts: what controllers
+    /// report of it leaves the number alone. Many kinds don't count.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn generation(&self) -> Option<i64> {
+        let generation = match &self.content {
+            Content::Protobuf(object) => object.identity.generation,
+            Content::Json(object) => object.generation(),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => 0,
+        };
+        (generation != 0).then_some(generation)
+    }
+
     /// Tells whether the object is marked as being deleted: it goes as soon as its finalizers do.
     #[must_use]
     pub fn is_deleting(&self) -> bool {
@@ -187,6 +201,19 @@ impl<'v> Meta<'v> {
             Content::Json(object) => object.claim(),
             Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => None,
         }
+    }
+
+    /// Returns the type of a Secret; `None` if the object is none, or has none.
+    ///
+    /// Not read from CBOR, in which no apiserver writes a built-in kind.
+    #[must_use]
+    pub fn secret_type(&self) -> Option<&str> {
+        match &self.content {
+            Content::Protobuf(object) => object.secret_type(),
+            Content::Json(object) => object.secret_type(),
+            Content::Cbor(_) | Content::Encrypted(_) | Content::Opaque => None,
+        }
+        .and_then(known)
     }
 
     /// Returns the addresses and ports of a Service; `None` if the object is none.

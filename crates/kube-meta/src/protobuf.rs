@@ -38,6 +38,7 @@ mod object_meta {
     pub(super) const NAME: u64 = 1;
     pub(super) const NAMESPACE: u64 = 3;
     pub(super) const UID: u64 = 5;
+    pub(super) const GENERATION: u64 = 7;
     pub(super) const DELETION_TIMESTAMP: u64 = 9;
     pub(super) const OWNER_REFERENCES: u64 = 13;
     pub(super) const FINALIZERS: u64 = 14;
@@ -103,7 +104,15 @@ impl<'v> Object<'v> {
     pub(crate) fn claim(&self) -> Option<Claim<'v>> {
         match self.bound {
             Bound::PersistentVolume(claim) => claim,
-            Bound::Service(_) | Bound::Nothing => None,
+            Bound::Secret(_) | Bound::Service(_) | Bound::Nothing => None,
+        }
+    }
+
+    /// Returns the type of a Secret.
+    pub(crate) fn secret_type(&self) -> Option<&'v str> {
+        match self.bound {
+            Bound::Secret(of) => Some(of),
+            Bound::PersistentVolume(_) | Bound::Service(_) | Bound::Nothing => None,
         }
     }
 
@@ -111,7 +120,7 @@ impl<'v> Object<'v> {
     pub(crate) fn service(&self) -> Option<Service<'v>> {
         match self.bound {
             Bound::Service(service) => Some(service),
-            Bound::PersistentVolume(_) | Bound::Nothing => None,
+            Bound::PersistentVolume(_) | Bound::Secret(_) | Bound::Nothing => None,
         }
     }
 }
@@ -122,6 +131,7 @@ pub(crate) struct Identity<'v> {
     pub(crate) name: &'v str,
     pub(crate) namespace: &'v str,
     pub(crate) uid: &'v str,
+    pub(crate) generation: i64,
     pub(crate) deleting: bool,
 }
 
@@ -195,6 +205,7 @@ fn identity(metadata: &[u8]) -> Result<Identity<'_>, Malformed> {
             object_meta::NAME => identity.name = field.text()?,
             object_meta::NAMESPACE => identity.namespace = field.text()?,
             object_meta::UID => identity.uid = field.text()?,
+            object_meta::GENERATION => identity.generation = field.integer()?.cast_signed(),
             object_meta::DELETION_TIMESTAMP => identity.deleting = field.bytes().map(|_| true)?,
             object_meta::OWNER_REFERENCES => drop(owner(field.bytes()?)?),
             object_meta::FINALIZERS => drop(field.text()?),

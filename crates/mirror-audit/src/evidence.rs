@@ -2,7 +2,7 @@
 
 use consistency_checker::{Arrival, Evidence, Writer};
 use etcd_mvcc::{Failure, Key, PrimaryRevision, ReadRange, StandbyRevision};
-use mirror_engine::Checkpoint;
+use mirror_engine::{Checkpoint, HeldBack};
 
 use crate::records::{Before, Records};
 
@@ -97,6 +97,15 @@ where
             Ok((None, _)) => Arrival::NotYet,
             Ok((Some(_), Before::Compacted)) | Err(_) => Arrival::Unknown,
         }
+    }
+
+    /// A record that can't be read is one of a newer version: the key is held back all the same.
+    async fn held_back(&self, key: &Key) -> Option<String> {
+        let record = [self.records.own.withheld(key)];
+        let entries = self.records.standby.read_keys(&record, Some(self.at)).await.ok()?;
+        let record = entries.into_iter().flatten().next()?;
+        let unknown = "for a reason that this version does not know";
+        Some(HeldBack::decode(&record.value).map_or(unknown, |why| why.as_str()).to_owned())
     }
 
     fn applied(&self) -> Option<PrimaryRevision> {

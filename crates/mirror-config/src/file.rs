@@ -51,6 +51,9 @@ pub struct FileConfig {
     /// How fast a comparison reads, both sides together, in bytes per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub check_rate: Option<Rate>,
+    /// Where the lag of every second is kept, thinned with age, for `etcd-dr report`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub samples_file: Option<PathBuf>,
     /// Log one line for each key that is applied, without its value.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail_logs: Option<bool>,

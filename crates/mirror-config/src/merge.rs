@@ -46,7 +46,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
         under.scope.rules = None;
     }
     prefer!(flags, under, {
-        mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, detail_logs,
+        mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, samples_file, detail_logs,
         guard.max_deletes, guard.max_deletes_percent, guard.allow,
         apply.coalesce, apply.max_request_bytes, apply.order,
         heal.deletions, heal.changes, heal.limit,
@@ -255,6 +255,12 @@ impl Config {
         self.merged.check_rate.map(|rate| rate.0.get())
     }
 
+    /// Returns where the lag of every second is kept, if anywhere.
+    #[must_use]
+    pub fn samples_file(&self) -> Option<&Path> {
+        self.merged.samples_file.as_deref()
+    }
+
     /// Returns how often both sides are compared.
     #[must_use]
     pub fn check_interval(&self) -> Duration {
@@ -284,7 +290,7 @@ mod tests {
     #[test]
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
-            mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\n\
+            mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\nsamples_file: s\n\
             detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, allow: [owners]}\n\
             apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
             heal: {deletions: false, changes: true, limit: 9}\n\

@@ -198,7 +198,7 @@ pub struct DriftStatus {
     pub waiting: u64,
     /// Keys that the standby refuses: they were put back as often as the limit allows.
     pub refused: u64,
-    /// Some of them, at most a hundred.
+    /// Some of them, at most twenty.
     pub refused_shown: Vec<RefusedKey>,
 }
 
@@ -257,7 +257,7 @@ pub struct Status {
     pub drift: DriftStatus,
     /// Keys in scope that are kept off the standby.
     pub held_back: u64,
-    /// Some of them, at most a hundred, and why.
+    /// Some of them, at most twenty, and why.
     pub held_back_shown: Vec<(Key, HeldBack)>,
     /// Counts since the process started.
     pub counters: Counters,

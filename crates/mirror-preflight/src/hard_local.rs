@@ -77,8 +77,8 @@ impl HardLocal {
                 "objects that act on real infrastructure are admitted ({}){held}",
                 counts.join(", ")
             ),
-            "take back the rules with `unsafe: true` unless the standby's controllers for these \
-             are off",
+            "take back what admits them (rules with `unsafe: true`, or preset `none`), unless the \
+             standby's controllers for these are off",
         )
     }
 }

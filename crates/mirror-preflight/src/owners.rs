@@ -9,7 +9,7 @@ use kube_meta::{Format, Owner};
 use crate::findings::Findings;
 use crate::places::Places;
 use crate::report::GateReport;
-use crate::seen::{Held, Offered, is_of};
+use crate::seen::{Held, Offered};
 use crate::{Gate, hashes};
 
 /// Keeps dependents by the owners that they name, until it is known which of those come along.
@@ -150,11 +150,4 @@ impl Owners {
 fn described(owner: &Owner<'_>) -> String {
     let name = Key::from(owner.name);
     format!("{} {name}", Key::from(owner.kind))
-}
-
-/// Tells whether an object is one that controllers make anew when it goes.
-pub(crate) fn is_rebuilt(object: Option<&ObjectKey<'_>>) -> bool {
-    [&b"pods"[..], b"endpointslices", b"services/endpoints", b"events"]
-        .iter()
-        .any(|resource| is_of(object, resource))
 }

@@ -1,4 +1,4 @@
-//! Reads both sides, each once and at one revision.
+//! Reads both sides, each once.
 
 use etcd_mvcc::{
     ClusterId, Entry, Failure, FailureClass, KeyRange, PrimaryRevision, ReadHead, ReadRange,
@@ -23,15 +23,14 @@ pub enum PreflightError {
     /// Both ends are the same cluster.
     #[error("both ends are the same cluster ({0})")]
     SameCluster(ClusterId),
-    /// Compaction overtook the reading again and again.
-    #[error("the history was compacted while it was read, again and again; try once more")]
-    Compacted,
 }
 
 /// Finds out what would go wrong if this pair were mirrored. Writes nothing: it can't.
 ///
 /// Reads the primary's keys in scope and the standby's that the mirror would touch, and, where
-/// Kubernetes is mirrored, the standby's other objects too. A page is in memory at a time; beside
+/// Kubernetes is mirrored, the standby's other objects too, each side at one revision; where
+/// compaction overtakes it, the rest at a newer one: a link that is slower than compaction must not
+/// keep a mirror from ever starting. A page is in memory at a time; beside
 /// it some 30 bytes a key, the keys that both sides have with different uids, and the examples.
 ///
 /// # Errors
@@ -42,31 +41,6 @@ pub enum PreflightError {
 ///
 /// Dropping the future leaves nothing behind.
 pub async fn preflight<P, S>(
-    primary: &P,
-    standby: &S,
-    scope: &Scope,
-    settings: &PreflightSettings,
-) -> Result<PreflightReport, PreflightError>
-where
-    P: ReadHead<Revision = PrimaryRevision> + ReadRange<Revision = PrimaryRevision>,
-    S: ReadHead<Revision = StandbyRevision> + ReadRange<Revision = StandbyRevision>,
-{
-    /// Each attempt takes as long as reading both sides; compaction comes every few minutes.
-    const ATTEMPTS: usize = 5;
-
-    for _ in 0..ATTEMPTS {
-        match Box::pin(attempt(primary, standby, scope, settings)).await {
-            Err(
-                PreflightError::Primary(Failure { class: FailureClass::Resync, .. })
-                | PreflightError::Standby(Failure { class: FailureClass::Resync, .. }),
-            ) => {}
-            other => return other,
-        }
-    }
-    Err(PreflightError::Compacted)
-}
-
-async fn attempt<P, S>(
     primary: &P,
     standby: &S,
     scope: &Scope,
@@ -87,7 +61,7 @@ where
         .map_err(PreflightError::Primary)?;
     survey.all_offered();
     let (encryption, keyring) = (&survey.encryption, settings.keyring.as_ref());
-    let trial = trial::run(primary, head.revision, encryption, keyring, settings.shown_max)
+    let trial = trial::run(primary, encryption, keyring, settings.shown_max)
         .await
         .map_err(PreflightError::Primary)?;
     let ranges = ranges::standby(scope, survey.kubernetes);
@@ -124,7 +98,7 @@ where
     })
 }
 
-/// Reads ranges page by page, at one revision.
+/// Reads ranges page by page, at a revision; from where that is compacted on, at the newest.
 async fn walk<C, R>(
     cluster: &C,
     ranges: &[KeyRange],
@@ -136,8 +110,16 @@ where
     R: Revision,
 {
     let mut walk = Walk::new(ranges, WalkLimits::default(), false);
-    while let Some(request) = walk.request(Some(at)) {
-        let page = cluster.read_page(request.clone()).await?;
+    let mut at = Some(at);
+    while let Some(request) = walk.request(at) {
+        let page = match cluster.read_page(request.clone()).await {
+            Err(failure) if failure.class == FailureClass::Resync && at.is_some() => {
+                at = None;
+                continue;
+            }
+            page => page?,
+        };
+        at = Some(page.at);
         page.entries.iter().for_each(&mut take);
         walk.advance(&request, &page);
     }

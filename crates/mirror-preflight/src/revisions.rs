@@ -1,4 +1,5 @@
-//! Whether a client that changes clusters learns by its revision that the history is another.
+//! Whether a client that changes clusters learns by its revision that the history is another. The
+//! one place where numbers of two histories are compared: such a client does.
 
 use crate::Gate;
 use crate::findings::Findings;
@@ -27,8 +28,11 @@ pub(crate) fn judge(primary: i64, standby: i64, margin: u64) -> GateReport {
         findings,
         "after a failover, a client that resumes its watch with the primary's resource version is \
          served silence instead of an error",
-        "restore the standby's etcd once from its own snapshot with `etcdutl snapshot restore \
-         --bump-revision 1000000000000 --mark-compacted`, or restart all clients at a failover",
+        format!(
+            "restore the standby's etcd once from its own snapshot with `etcdutl snapshot restore \
+             --bump-revision {} --mark-compacted`, or restart all clients at a failover",
+            i128::from(margin) + i128::from(primary)
+        ),
     )
 }
 

@@ -50,6 +50,13 @@ pub(crate) fn is_of(object: Option<&ObjectKey<'_>>, resource: &[u8]) -> bool {
     object.is_some_and(|object| object.resource == resource)
 }
 
+/// Tells whether an object is one that controllers make anew when it goes.
+pub(crate) fn is_rebuilt(object: Option<&ObjectKey<'_>>) -> bool {
+    [&b"pods"[..], b"endpointslices", b"services/endpoints", b"events"]
+        .iter()
+        .any(|resource| is_of(object, resource))
+}
+
 /// Names an object as people do: namespace and name.
 pub(crate) fn named(object: &ObjectKey<'_>) -> String {
     let shown = |bytes: &[u8]| Key::new(bytes.to_vec()).to_string();

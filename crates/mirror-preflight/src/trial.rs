@@ -18,10 +18,9 @@ const VALUES_AT_ONCE: usize = 8;
 ///
 /// # Errors
 ///
-/// The primary did not answer, or the revision is compacted.
+/// The primary did not answer.
 pub(crate) async fn run<P>(
     primary: &P,
-    at: PrimaryRevision,
     encryption: &Encryption,
     keyring: Option<&Keyring>,
     shown_max: usize,
@@ -45,7 +44,7 @@ where
     for (name, sealed) in &encryption.sealed {
         let sample: Vec<Key> = sealed.sample.iter().map(|(_, key)| key.clone()).collect();
         for keys in sample.chunks(VALUES_AT_ONCE) {
-            for entry in primary.read_keys(keys, Some(at)).await?.into_iter().flatten() {
+            for entry in primary.read_keys(keys, None).await?.into_iter().flatten() {
                 trial.open(name, &entry.key, entry.value.expose());
             }
         }

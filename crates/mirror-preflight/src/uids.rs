@@ -7,9 +7,8 @@ use etcd_mvcc::Key;
 
 use crate::findings::Findings;
 use crate::hashes::NO_UID;
-use crate::owners::is_rebuilt;
 use crate::report::GateReport;
-use crate::seen::{Held, is_of};
+use crate::seen::{Held, is_of, is_rebuilt};
 use crate::{Gate, hashes};
 
 /// How many dependents one finding names.

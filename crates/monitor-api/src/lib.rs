@@ -15,6 +15,7 @@
 mod check;
 mod health;
 mod metrics;
+mod page;
 mod preflight;
 mod repair;
 mod report;

@@ -145,7 +145,7 @@ pub struct DriftReport {
     pub waiting: u64,
     /// Keys that the standby refuses: they were put back as often as `heal.limit` allows.
     pub refused: u64,
-    /// Some of them, at most a hundred.
+    /// Some of them, at most twenty.
     pub refused_keys: Vec<NamedKey>,
 }
 
@@ -155,7 +155,7 @@ pub struct DriftReport {
 pub struct HeldBackReport {
     /// How many.
     pub count: u64,
-    /// Some of them, at most a hundred.
+    /// Some of them, at most twenty.
     pub keys: Vec<NamedKey>,
 }
 

@@ -93,6 +93,8 @@ fn each_mistake_in_connection_and_scope_is_named_on_one_line() {
         (&["--prefix", "/registry/", "--dest-prefix", "/x", "--no-dest-prefix"], "scope: "),
         (&["--rules", missing], "--rules: can't read"),
         (&["--rules", &garbage], "--rules: "),
+        (&["--encryption-config", missing], "--encryption-config: can't read"),
+        (&["--encryption-config", &garbage], "--encryption-config: "),
         (&["--config", missing], "--config: can't read /nonexistent/file.pem"),
         (&["--config", "/"], "--config: can't read /"),
     ] {

@@ -53,6 +53,9 @@ pub trait Evidence: Send + Sync {
         by: StandbyRevision,
     ) -> impl Future<Output = Arrival> + Send;
 
+    /// Tells why the mirror keeps a key off the standby, if it has said so; on one line.
+    fn held_back(&self, key: &Key) -> impl Future<Output = Option<String>> + Send;
+
     /// Returns the primary revision up to which the mirror has applied everything, if known.
     fn applied(&self) -> Option<PrimaryRevision>;
 

@@ -5,6 +5,9 @@ use std::fmt;
 use etcd_mvcc::Value;
 use kube_meta::Format;
 
+/// The type of a Secret that holds the token of a service account.
+const ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
+
 /// Owners that are kept of one object; real ones have one or two.
 const OWNERS_MAX: usize = 8;
 
@@ -66,6 +69,10 @@ pub struct Owner {
 pub struct Facts {
     /// The object's uid.
     pub uid: Option<String>,
+    /// How often what the object is to be was changed; of kinds that don't count it, nothing.
+    pub generation: Option<i64>,
+    /// It is a Secret that holds the token of a service account.
+    pub is_account_token: bool,
     /// The object is being deleted, and waits for its finalizers.
     pub deleting: bool,
     /// What the object belongs to; the first few.
@@ -91,6 +98,8 @@ impl Facts {
         });
         Self {
             uid: meta.uid().map(str::to_owned),
+            generation: meta.generation(),
+            is_account_token: meta.secret_type() == Some(ACCOUNT_TOKEN),
             deleting: meta.is_deleting(),
             owners: owners.collect(),
             envelope,

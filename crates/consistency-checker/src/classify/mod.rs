@@ -1,12 +1,14 @@
 //! Why a key differs, from what the standby's history, the mirror's own records and the values
 //! themselves bear witness of.
 //!
-//! Nothing here changes a verdict: a key that differs differs. A class says whom to ask about it.
+//! A key that differs differs, whatever its class: a class says whom to ask about it. What a report
+//! concludes from classes is the report's affair.
 
 mod evidence;
 mod facts;
 mod history;
 mod owners;
+mod rewritten;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,6 +19,7 @@ use keyspace_filter::grammar::Grammar;
 pub use self::evidence::{Arrival, Evidence, Writer};
 pub use self::facts::{Envelope, Facts, Owner};
 use self::history::Deletion;
+use self::rewritten::rewriter;
 use crate::{Finding, Kind};
 
 /// Why a key differs.
@@ -27,6 +30,12 @@ pub enum Class {
     /// Somebody else deleted an object on the standby of which no owner exists there: its garbage
     /// collector, most likely.
     Collected,
+    /// A controller of the standby has rewritten its own part of the object, as it does in every
+    /// live cluster.
+    Rewritten,
+    /// The mirror keeps the primary's object off the standby, and has said why. What is there under
+    /// the key is the standby's own.
+    HeldBack,
     /// The object is being deleted, on one side only or faster on one.
     Terminating,
     /// Somebody else wrote the key on the standby, and both values are encrypted: most likely the
@@ -47,9 +56,11 @@ pub enum Class {
 
 impl Class {
     /// All classes.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::ForeignWrite,
         Self::Collected,
+        Self::Rewritten,
+        Self::HeldBack,
         Self::Terminating,
         Self::Reencrypted,
         Self::UnreadableKey,
@@ -65,6 +76,8 @@ impl Class {
         match self {
             Self::ForeignWrite => "foreign-write",
             Self::Collected => "collected",
+            Self::Rewritten => "rewritten",
+            Self::HeldBack => "held-back",
             Self::Terminating => "terminating",
             Self::Reencrypted => "re-encrypted",
             Self::UnreadableKey => "unreadable-key",
@@ -123,6 +136,9 @@ where
 
     async fn missed(&self, finding: &Finding) -> Judgement {
         let Some(primary) = &finding.primary else { return plain(Class::Unattributed) };
+        if let Some(why) = self.evidence.held_back(&finding.key).await {
+            return (Class::HeldBack, why);
+        }
         let gone = finding.pins.standby;
         let deletion = match self.evidence.arrival(primary.modified, gone).await {
             Arrival::NotYet => return plain(Class::NotMirroredYet),
@@ -193,6 +209,9 @@ where
         let (Some(primary), Some(standby)) = (&finding.primary, &finding.standby) else {
             return plain(Class::Unattributed);
         };
+        if let Some(why) = self.evidence.held_back(&finding.key).await {
+            return (Class::HeldBack, why);
+        }
         match self.evidence.writer(standby.modified).await {
             Writer::Other
                 if primary.facts.envelope.is_some() && standby.facts.envelope.is_some() =>
@@ -203,12 +222,23 @@ where
                 (Class::Terminating, "being deleted on the standby".to_owned())
             }
             Writer::Other => {
-                (Class::ForeignWrite, format!("written on the standby at {}", standby.modified))
+                let when = format!("written on the standby at {}", standby.modified);
+                match rewriter(self.grammar, finding) {
+                    Some(who) => (Class::Rewritten, format!("{who}; {when}")),
+                    None => (Class::ForeignWrite, when),
+                }
             }
             _ if self.is_newer_than_the_mirror(primary.modified) => plain(Class::NotMirroredYet),
             Writer::Mirror => {
                 (Class::EngineDefect, format!("the mirror wrote it at {}", standby.modified))
             }
+            // A live cluster forgets its history within minutes. What the mirror last wrote there
+            // it wrote as the primary had it, so that somebody else must have.
+            Writer::Unknown if self.evidence.applied().is_some() => rewriter(self.grammar, finding)
+                .map_or_else(
+                    || plain(Class::Unattributed),
+                    |who| (Class::Rewritten, format!("{who}; when is forgotten")),
+                ),
             Writer::Unknown => plain(Class::Unattributed),
         }
     }

@@ -18,6 +18,9 @@ pub enum Action {
     /// Promotes the standby: raises the epoch, so that no mirror of the old one ever writes again,
     /// not even with a write that is on its way.
     FenceMirror,
+    /// Takes the mark of an earlier promotion off the standby, so that a mirror may write there
+    /// again, under a new epoch.
+    AdmitMirror,
     /// Installs a policy that refuses writes to the objects that are mirrored.
     RaiseShield {
         /// Where.
@@ -53,7 +56,8 @@ pub enum Action {
         /// How many.
         replicas: u32,
     },
-    /// Writes the role of the cluster down where controllers look it up.
+    /// Writes the role of the cluster down where controllers look it up: `role` of the config map
+    /// [`ROLE_RECORD`](super::ROLE_RECORD), in the namespace of the mirror.
     RecordRole {
         /// Where.
         side: Side,

@@ -5,6 +5,7 @@
 //! with the values of one [`Topology`].
 
 mod action;
+mod by_hand;
 mod catalog;
 mod check;
 mod gate;
@@ -15,6 +16,7 @@ mod shield;
 mod step;
 
 pub use action::Action;
+pub use by_hand::ROLE_RECORD;
 pub use check::{Check, Place, Side, Target};
 pub use gate::{Confirmation, Gate};
 pub use lint::{Fault, lint};

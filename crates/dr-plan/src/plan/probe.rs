@@ -195,6 +195,8 @@ pub enum Probe {
     OwnersLive,
     /// The mirror is fenced for ever: promoted, under an epoch of the operator.
     MirrorFenced,
+    /// The standby carries no mark of a promotion: a mirror may write there.
+    MirrorAdmitted,
     /// The role that is recorded in the cluster, where controllers look it up.
     RoleRecorded {
         /// Where.

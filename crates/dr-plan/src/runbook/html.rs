@@ -58,7 +58,7 @@ fn plan_html(plan: &Plan, topology: &Topology) -> String {
     body += "</table>\n";
     let mut number = 0;
     for phase in &plan.phases {
-        body += &phase_html(name, phase, &mut number);
+        body += &phase_html(name, phase, &mut number, topology);
     }
     body
 }
@@ -73,7 +73,7 @@ pub(crate) fn page(title: &str, body: &str) -> String {
     )
 }
 
-fn phase_html(plan: PlanName, phase: &Phase, number: &mut u32) -> String {
+fn phase_html(plan: PlanName, phase: &Phase, number: &mut u32, topology: &Topology) -> String {
     let mut out = format!("<h2>{}</h2>\n", prose(&phase.title));
     if !phase.gates.is_empty() {
         out += "<p>Gates, all of which must be open before the first step:</p>\n";
@@ -84,7 +84,7 @@ fn phase_html(plan: PlanName, phase: &Phase, number: &mut u32) -> String {
     out.extend(phase.confirmation.as_ref().map(confirmation_html));
     for step in &phase.steps {
         *number += 1;
-        out += &step_html(plan, step, *number);
+        out += &step_html(plan, step, *number, topology);
     }
     out
 }
@@ -115,7 +115,7 @@ fn confirmation_html(confirmation: &Confirmation) -> String {
     )
 }
 
-fn step_html(plan: PlanName, step: &Step, number: u32) -> String {
+fn step_html(plan: PlanName, step: &Step, number: u32, topology: &Topology) -> String {
     let by_hand = matches!(step.kind, Kind::ByHand(_));
     let class = if by_hand { "step hand" } else { "step" };
     let mut out = format!(
@@ -128,6 +128,12 @@ fn step_html(plan: PlanName, step: &Step, number: u32) -> String {
         id = step.id,
     );
     out += &checks("Before:", &step.before);
+    if let Kind::Automatic(action) = &step.kind
+        && let Some(lines) = action.by_hand(topology)
+    {
+        let lines = escaped(&lines);
+        out += &format!("<details><summary>By hand</summary><pre>{lines}</pre></details>\n");
+    }
     if let Kind::ByHand(instructions) = &step.kind {
         for instruction in instructions {
             out += &match instruction {

@@ -18,7 +18,11 @@ pub fn markdown(plan: &Plan, topology: &Topology) -> String {
     }
     let mut number = 0;
     for phase in &plan.phases {
-        add_phase(&mut text, phase, &mut number);
+        add_phase(&mut text, phase, &mut number, topology);
+    }
+    // What ends with an empty line may stand before what begins with one.
+    while text.contains("\n\n\n") {
+        text = text.replace("\n\n\n", "\n\n");
     }
     text
 }
@@ -27,7 +31,7 @@ fn push(text: &mut String, more: impl AsRef<str>) {
     text.push_str(more.as_ref());
 }
 
-fn add_phase(text: &mut String, phase: &Phase, number: &mut u32) {
+fn add_phase(text: &mut String, phase: &Phase, number: &mut u32, topology: &Topology) {
     push(text, format!("\n## {}\n", prose(&phase.title)));
     if !phase.gates.is_empty() {
         push(text, "\nGates, all of which must be open before the first step:\n\n");
@@ -40,7 +44,7 @@ fn add_phase(text: &mut String, phase: &Phase, number: &mut u32) {
     }
     for step in &phase.steps {
         *number += 1;
-        add_step(text, step, *number);
+        add_step(text, step, *number, topology);
     }
 }
 
@@ -60,13 +64,18 @@ fn add_confirmation(text: &mut String, confirmation: &Confirmation) {
     push(text, format!("> - To confirm, type `{}`.\n", confirmation.word));
 }
 
-fn add_step(text: &mut String, step: &Step, number: u32) {
+fn add_step(text: &mut String, step: &Step, number: u32, topology: &Topology) {
     push(text, format!("\n### {number}. {}\n\n", prose(&step.title)));
     push(text, format!("`{}`, {}, at most {}.\n\n", step.id, who(step), limit(step)));
     push(text, format!("{}\n", prose(&step.what)));
     if !step.before.is_empty() {
         push(text, "\nBefore:\n\n");
         add_checks(text, &step.before);
+    }
+    if let Kind::Automatic(action) = &step.kind
+        && let Some(lines) = action.by_hand(topology)
+    {
+        push(text, format!("\nBy hand it is:\n\n```sh\n{lines}\n```\n"));
     }
     if let Kind::ByHand(instructions) = &step.kind {
         push(text, "\n");

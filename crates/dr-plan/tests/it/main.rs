@@ -4,6 +4,7 @@
 mod documented;
 mod journal;
 mod plans;
+mod refusals;
 mod report;
 mod runbook;
 mod runs;

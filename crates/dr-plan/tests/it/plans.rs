@@ -202,3 +202,24 @@ fn the_shield_is_two_yaml_documents() {
         .collect();
     assert_eq!(kinds, ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]);
 }
+
+#[test]
+fn the_floor_is_reckoned_from_the_primary_as_it_is_then() {
+    // A fixed number would do once: after a change of roles the primary is the one that was lifted.
+    for name in [PlanName::Enable, PlanName::Failback] {
+        let plan = plan(name);
+        let step = plan.steps().find(|step| step.id == "lift-revision").unwrap();
+        let Kind::ByHand(instructions) = &step.kind else { panic!("{:?}", step.kind) };
+        let typed: Vec<&str> = instructions
+            .iter()
+            .filter_map(|instruction| {
+                let Instruction::Type(lines) = instruction else { return None };
+                Some(lines.as_str())
+            })
+            .collect();
+        assert!(typed[0].starts_with("FLOOR=$(( $(etcdctl --endpoints https://10.0.0.1:2379 "));
+        let restores =
+            typed.iter().filter(|lines| lines.contains("--bump-revision $FLOOR ")).count();
+        assert_eq!(restores, 3, "{name}");
+    }
+}

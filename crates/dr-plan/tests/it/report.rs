@@ -155,3 +155,57 @@ fn without_a_journal_and_samples_a_report_says_so() {
     assert_eq!(text.matches("Nothing is known").count(), 2);
     assert!(text.contains("No plan has made one."));
 }
+
+#[test]
+fn the_json_has_these_fields() {
+    fn paths(value: &serde_json::Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(fields) => {
+                fields
+                    .iter()
+                    .for_each(|(name, value)| paths(value, &format!("{at}.{name}"), found));
+            }
+            serde_json::Value::Array(values) => paths(&values[0], &format!("{at}[]"), found),
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => found.push(at.trim_start_matches('.').to_owned()),
+        }
+    }
+    let mut found = Vec::new();
+    paths(&serde_json::from_str(&report().json()).unwrap(), "", &mut found);
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            "at_ms",
+            "last_exact_check_ms",
+            "objectives.rpo_seconds",
+            "objectives.rto_seconds",
+            "overrides[].at_ms",
+            "overrides[].gate",
+            "overrides[].reason",
+            "platform",
+            "primary",
+            "rpo.known_seconds",
+            "rpo.longest_gap_seconds",
+            "rpo.over_objective_seconds",
+            "rpo.p50_ms",
+            "rpo.p99_ms",
+            "rpo.since_ms",
+            "rpo.unknown_seconds",
+            "rpo.until_ms",
+            "rpo.worst.at_ms",
+            "rpo.worst.lag_ms",
+            "rpo.worst.revisions",
+            "rto.between_ms",
+            "rto.drill",
+            "rto.opened_ms",
+            "rto.plan",
+            "rto.steps[].step",
+            "rto.steps[].took_ms",
+            "rto.total_ms",
+            "standby",
+        ]
+    );
+}

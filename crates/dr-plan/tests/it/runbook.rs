@@ -25,8 +25,11 @@ fn both_forms_have_every_step_gate_and_command() {
                     let Instruction::Type(lines) = instruction else { continue };
                     for line in lines.lines() {
                         assert!(text.contains(&format!("\n  {line}\n")), "{name}: {line}");
-                        let escaped =
-                            line.replace('&', "&amp;").replace('\'', "&#39;").replace('>', "&gt;");
+                        let escaped = line
+                            .replace('&', "&amp;")
+                            .replace('"', "&quot;")
+                            .replace('\'', "&#39;")
+                            .replace('>', "&gt;");
                         assert!(page.contains(&escaped), "{name}: {line}");
                     }
                 }
@@ -88,5 +91,41 @@ fn several_plans_on_one_page_do_not_share_an_anchor() {
     assert_eq!(anchors.len(), count);
     for name in PlanName::ALL {
         assert!(page.contains(&format!("<a href=\"#{name}\">")));
+    }
+}
+
+#[test]
+fn what_a_program_does_can_be_done_by_hand_with_values_filled_in() {
+    let topology = pair();
+    let text = markdown(&Plan::new(PlanName::Switchover, &topology), &topology);
+    for line in [
+        "kubectl --kubeconfig east/kubeconfig apply -f - <<'END'",
+        "kubectl --kubeconfig west/kubeconfig scale deployment etcd-sync -n cpaas-system \
+         --replicas=0",
+        "kubectl --kubeconfig shop/kubeconfig delete pods -n cpaas-system -l 'service_name=warlock'",
+        "curl http://$(kubectl --kubeconfig west/kubeconfig get svc -n cpaas-system \
+         etcd-sync-monitor -o jsonpath='{.spec.clusterIP}')/check",
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line}");
+    }
+    let text = markdown(&Plan::new(PlanName::Upgrade, &topology), &topology);
+    assert!(
+        text.contains(
+            "\netcd-sync pause --mirror-name default --standby-endpoints https://10.1.0.1"
+        )
+    );
+}
+
+#[test]
+fn only_what_needs_this_software_has_no_line_to_type() {
+    for topology in pairs() {
+        for name in PlanName::ALL {
+            for step in Plan::new(name, &topology).steps() {
+                let Kind::Automatic(action) = &step.kind else { continue };
+                let alone = ["fence-mirror", "admit-mirror", "export-writes"];
+                let typed = action.by_hand(&topology).is_some();
+                assert_eq!(typed, !alone.contains(&step.id.as_str()), "{name}: {}", step.id);
+            }
+        }
     }
 }

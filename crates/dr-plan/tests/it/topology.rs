@@ -1,6 +1,7 @@
 //! A topology file is read whole, or every mistake in it is told.
 
 use dr_plan::topology::{Answers, ClusterAnswers, Topology};
+use proptest::prelude::*;
 
 fn cluster(name: &str, network: u8) -> ClusterAnswers {
     ClusterAnswers {
@@ -130,6 +131,22 @@ fn a_group_that_is_missing_is_one_mistake() {
 fn what_is_no_topology_is_refused_without_a_panic() {
     for text in ["", "[", "3", "- a", "a: b: c", "\u{0}", "primary: 3", "primary: [3]", "&a [*a]"] {
         assert!(!complaints(text).is_empty(), "{text}");
+    }
+}
+
+proptest! {
+    /// A file that lost lines is read, or each line of what is told has its field and its mend.
+    #[test]
+    fn a_file_that_lost_lines_is_told_line_by_line(lost in prop::collection::vec(0..90_usize, 1..8)) {
+        let text = Topology::commented(&answers());
+        let kept = text.lines().enumerate().filter(|(index, _)| !lost.contains(index));
+        let kept: Vec<_> = kept.map(|(_, line)| line).collect();
+        if let Err(mistakes) = Topology::parse(&kept.join("\n")) {
+            prop_assert!(!mistakes.0.is_empty());
+            for line in mistakes.to_string().lines() {
+                prop_assert!(line.contains(": ") && line.contains("; "), "{}", line);
+            }
+        }
     }
 }
 

@@ -1,18 +1,16 @@
 //! The API servers and the controller manager: have they been started anew?
 
-use dr_plan::topology::Cluster;
 use dr_plan::{Answer, Timestamp};
 use serde_json::Value;
 
 use super::pods::Since;
 use super::{Kube, text};
-use crate::words::{NotDone, fails, holds, pending, unknown, untold};
+use crate::words::{fails, holds, pending, unknown, untold};
 
 /// Where the control plane's pods are, by the labels that kubeadm gives them.
 const PODS: &str = "/api/v1/namespaces/kube-system/pods?labelSelector=\
                     component%20in%20%28kube-apiserver%2Ckube-controller-manager%29";
-/// The containers that are restarted, the API server first: the controller manager then reads
-/// everything from one that is new.
+/// The containers that are restarted.
 const CONTAINERS: [&str; 2] = ["kube-apiserver", "kube-controller-manager"];
 
 impl Kube {
@@ -64,24 +62,4 @@ impl Kube {
 fn status<'a>(pod: &'a Value, container: &str) -> Option<&'a Value> {
     let statuses = pod.pointer("/status/containerStatuses")?.as_array()?;
     statuses.iter().find(|status| text(status, "/name") == container)
-}
-
-/// Says how to restart them by hand. No request to an API does it: deleting their pods removes the
-/// shadows only, and what casts them goes on running.
-pub(crate) fn by_hand(cluster: &Cluster) -> NotDone {
-    let nodes: Vec<&str> = cluster.nodes.iter().map(|node| node.address.as_str()).collect();
-    let lines = CONTAINERS.map(|container| {
-        format!(
-            "for i in {}; do ssh {}@$i 'sudo crictl stop $(sudo crictl ps -q --name {container})'; \
-             sleep 60; done",
-            nodes.join(" "),
-            cluster.ssh_user
-        )
-    });
-    NotDone::Refused(format!(
-        "only the nodes can restart these; type these lines, see that `{} get --raw /readyz` says \
-         ok, then run this plan again: {}",
-        cluster.kubernetes.kubectl(),
-        lines.join("; ")
-    ))
 }

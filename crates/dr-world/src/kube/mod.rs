@@ -13,15 +13,16 @@ mod logs;
 mod pods;
 mod role;
 mod scale;
+mod selector;
 mod services;
 mod shield;
 mod tokens;
 mod unreachable;
 mod version;
+mod workloads;
 
 pub use error::KubeError;
 
-pub(crate) use controllers::by_hand as controllers_by_hand;
 pub(crate) use exec::Ran;
 pub(crate) use identity::different;
 pub(crate) use services::addresses_apart;

@@ -102,8 +102,8 @@ impl Kube {
         fails(if pods.is_empty() { "there is no such pod".to_owned() } else { evidence })
     }
 
-    /// Says whether all pods that match are ready and were made after a moment; on its way if some
-    /// are.
+    /// Says whether all pods that match are ready and were made after a moment, and are as many as
+    /// whoever makes them wants; on its way if some are.
     ///
     /// # Cancel safety
     ///
@@ -115,7 +115,9 @@ impl Kube {
         begun: Option<Timestamp>,
     ) -> Answer {
         let Some(begun) = begun else { return fails("nobody began to restart them") };
-        let (pods, ahead_ms) = match self.pods(namespace, selector).await {
+        let found =
+            tokio::try_join!(self.pods(namespace, selector), self.wanted(namespace, selector));
+        let ((pods, ahead_ms), wanted) = match found {
             Ok(found) => found,
             Err(error) => return untold(&self.name, &error),
         };
@@ -124,7 +126,8 @@ impl Kube {
         let ready =
             pods.iter().filter(|pod| pod.is_new(since) && !pod.leaving && pod.ready).count();
         let leaving = pods.iter().filter(|pod| pod.leaving).count();
-        let all = pods.len();
+        // One that is gone and not yet made again counts too.
+        let all = pods.len().max(usize::try_from(wanted).unwrap_or(usize::MAX));
         let clock = if ahead_ms == 0 {
             String::new()
         } else {
@@ -134,8 +137,9 @@ impl Kube {
         if all > 0 && ready == all {
             return holds(evidence);
         }
-        // One that leaves was told to; by whom does not matter.
-        if new > 0 || leaving > 0 { pending(evidence) } else { fails(evidence) }
+        // One that leaves, or is gone, was told to; by whom does not matter.
+        let going = leaving > 0 || pods.len() < all;
+        if new > 0 || going { pending(evidence) } else { fails(evidence) }
     }
 
     /// Says whether no pod matches that still does something.

@@ -1,18 +1,16 @@
 //! The role of a cluster, written down in it.
 
 use dr_plan::Answer;
+use dr_plan::plan::ROLE_RECORD;
 use serde_json::json;
 
-use super::client::Call;
+use super::client::{Call, encode};
 use super::{Kube, text};
 use crate::words::{NotDone, fails, holds, untold};
 
-/// Where the role stands: the config map `etcd-sync-role` in `kube-public`. That namespace is in
-/// every cluster, is never mirrored, and no shield covers it.
-const ROLE: &str = "/api/v1/namespaces/kube-public/configmaps/etcd-sync-role";
-
 impl Kube {
-    /// Writes the role down.
+    /// Writes the role down, in a namespace that is not mirrored: in one that is, the other
+    /// cluster's role would come over it.
     ///
     /// # Errors
     ///
@@ -21,14 +19,14 @@ impl Kube {
     /// # Cancel safety
     ///
     /// Dropped in the middle it may or may not be done; to be called again.
-    pub async fn record_role(&self, role: &str) -> Result<String, NotDone> {
+    pub async fn record_role(&self, namespace: &str, role: &str) -> Result<String, NotDone> {
         let object = json!({
             "apiVersion": "v1",
             "kind": "ConfigMap",
-            "metadata": { "name": "etcd-sync-role", "namespace": "kube-public" },
-            "data": { "cluster": self.name, "role": role },
+            "metadata": { "name": ROLE_RECORD, "namespace": namespace },
+            "data": { "role": role },
         });
-        self.call(&Call::apply(ROLE, object.to_string())).await?;
+        self.call(&Call::apply(&path(namespace), object.to_string())).await?;
         Ok(format!("{} is recorded as {role}", self.name))
     }
 
@@ -37,8 +35,8 @@ impl Kube {
     /// # Cancel safety
     ///
     /// See [`Kube::pods_ready`].
-    pub async fn role_recorded(&self, role: &str) -> Answer {
-        let found = match self.get(ROLE).await {
+    pub async fn role_recorded(&self, namespace: &str, role: &str) -> Answer {
+        let found = match self.get(&path(namespace)).await {
             Ok(found) => found,
             Err(error) if error.is_absent() => return fails("no role is recorded"),
             Err(error) => return untold(&self.name, &error),
@@ -47,4 +45,8 @@ impl Kube {
         let evidence = format!("the role of {} is recorded as {recorded:?}", self.name);
         if recorded == role { holds(evidence) } else { fails(evidence) }
     }
+}
+
+fn path(namespace: &str) -> String {
+    format!("/api/v1/namespaces/{}/configmaps/{ROLE_RECORD}", encode(namespace))
 }

@@ -4,7 +4,9 @@
 //! several, and what matters in a change of roles is what each of them says now.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use simple_dns::rdata::RData;
@@ -155,19 +157,19 @@ fn read(reply: &[u8], id: u16) -> Result<Said, String> {
     Ok(said)
 }
 
-/// Returns the name servers of this machine.
+/// Reads the name servers of a file such as `/etc/resolv.conf`.
 ///
 /// # Errors
 ///
-/// There is none.
-pub(crate) fn of_this_machine() -> Result<Vec<SocketAddr>, String> {
-    let path = "/etc/resolv.conf";
-    let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
-    let servers: Vec<SocketAddr> = text
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("nameserver"))
-        .filter_map(|rest| rest.trim().parse::<IpAddr>().ok())
-        .map(|address| SocketAddr::new(address, 53))
-        .collect();
-    if servers.is_empty() { Err(format!("{path} names no server")) } else { Ok(servers) }
+/// It names none.
+pub(crate) fn of_file(path: &Path) -> Result<Vec<SocketAddr>, String> {
+    let shown = path.display();
+    let text = fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
+    let server = |line: &str| {
+        let mut words = line.split_whitespace();
+        words.next().filter(|word| *word == "nameserver")?;
+        Some(SocketAddr::new(words.next()?.parse().ok()?, 53))
+    };
+    let servers: Vec<SocketAddr> = text.lines().filter_map(server).collect();
+    if servers.is_empty() { Err(format!("{shown} names no server")) } else { Ok(servers) }
 }

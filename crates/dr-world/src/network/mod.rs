@@ -47,8 +47,7 @@ impl Network {
     ///
     /// May be dropped at any moment, as all futures here: they only look.
     pub async fn resolves(&self, name: &str, address: &str) -> Answer {
-        let Settings { name_servers, time_limit, .. } = &self.settings;
-        resolves::resolves(name_servers, name, address, *time_limit).await
+        resolves::resolves(&self.settings, name, address).await
     }
 
     /// Says whether a TCP connection is accepted. No answer within the time limit is a no: that is

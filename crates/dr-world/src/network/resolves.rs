@@ -2,35 +2,29 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 
 use dr_plan::Answer;
 
 use super::dns::{self, Said};
+use crate::Settings;
 use crate::words::{fails, holds, pending, unknown};
 
 /// Asks every server. Those that answer have to agree; at least one has to answer.
-pub(super) async fn resolves(
-    servers: &[SocketAddr],
-    name: &str,
-    address: &str,
-    limit: Duration,
-) -> Answer {
+pub(super) async fn resolves(settings: &Settings, name: &str, address: &str) -> Answer {
     let Ok(wanted) = address.parse::<IpAddr>() else {
         return unknown(format!("{address} is no IP address"));
     };
-    let found;
-    let servers = if servers.is_empty() {
-        match dns::of_this_machine() {
-            Ok(own) => found = own,
-            Err(why) => return unknown(format!("whom to ask is not known: {why}")),
-        }
-        &found
-    } else {
-        servers
+    let limit = settings.time_limit;
+    let servers = match settings.name_servers.as_slice() {
+        [] => dns::of_file(&settings.resolv_conf),
+        named => Ok(named.to_vec()),
+    };
+    let servers = match servers {
+        Ok(servers) => servers,
+        Err(why) => return unknown(format!("whom to ask is not known: {why}")),
     };
     let mut asked = tokio::task::JoinSet::new();
-    for server in servers.iter().copied() {
+    for server in servers {
         let name = name.to_owned();
         asked.spawn(async move { (server, dns::ask(server, &name, limit).await) });
     }

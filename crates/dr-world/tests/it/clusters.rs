@@ -58,11 +58,11 @@ async fn a_role_is_recorded_and_can_be_changed() {
         assert_says(&pair.ask(&recorded(role)).await, Verdict::Holds, role);
     }
     assert_says(&pair.ask(&recorded("standby")).await, Verdict::Fails, "primary");
-    let at = "/api/v1/namespaces/kube-public/configmaps/etcd-sync-role";
-    let object = pair.standby.object(at).unwrap();
-    assert_eq!(object["data"], json!({ "cluster": "west", "role": "primary" }));
-    // Where it stands is not mirrored, or it would be overwritten with the other's role.
-    assert!(dr_plan::plan::LOCAL_NAMESPACES.contains(&"kube-public"));
+    // Where the plan's own lines for kubectl put it.
+    let at = "/api/v1/namespaces/cpaas-system/configmaps/etcd-sync-role";
+    assert_eq!(pair.standby.object(at).unwrap()["data"], json!({ "role": "primary" }));
+    let lines = record("primary").by_hand(&pair.topology).unwrap();
+    assert!(lines.contains("configmap etcd-sync-role -n cpaas-system"), "{lines}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use dr_plan::plan::{Place, Probe, Side};
 
 use crate::pair::{HASTE, Pair, assert_says};
 use crate::support::dns::NameServer;
+use crate::support::kube::NEVER;
 
 const NAME: &str = "platform.example.org";
 
@@ -84,6 +85,21 @@ async fn an_answer_that_is_cut_short_is_asked_for_by_tcp() {
 }
 
 #[tokio::test]
+async fn without_servers_of_ones_own_those_of_the_machine_are_asked() {
+    let mut pair = Pair::start().await;
+    pair.settings.time_limit = HASTE;
+    assert_says(&pair.ask(&leads_to("10.1.0.100")).await, Verdict::Unknown, "resolv.conf");
+    let file = "# nameserver 10.0.0.1\nsearch example.org\n";
+    std::fs::write(&pair.settings.resolv_conf, file).unwrap();
+    assert_says(&pair.ask(&leads_to("10.1.0.100")).await, Verdict::Unknown, "names no server");
+    let file = "options edns0\nnameserver 127.0.0.1 # this machine\n";
+    std::fs::write(&pair.settings.resolv_conf, file).unwrap();
+    // Who answers at port 53 of this machine, if anybody, is not the test's business.
+    let answer = pair.ask(&leads_to("10.1.0.100")).await;
+    assert!(answer.evidence.contains("127.0.0.1:53"), "{answer:?}");
+}
+
+#[tokio::test]
 async fn inside_a_cluster_a_pod_is_asked() {
     let pair = Pair::start().await;
     pair.standby.deployment("cpaas-system", "sentry");
@@ -95,6 +111,9 @@ async fn inside_a_cluster_a_pod_is_asked() {
     says(0, "10.1.0.100  STREAM platform.example.org\n10.1.0.100  DGRAM  \n");
     assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Holds, "inside west");
     assert_says(&pair.ask(&leads_inside_to("10.0.0.100")).await, Verdict::Fails, "10.1.0.100");
+    // What comes in pieces is read to its end.
+    says(0, "10.1.0.100  STREAM platform.example.org\n10.0.0.100  STREAM \n");
+    assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Fails, "10.0.0.100");
     says(2, "");
     assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Fails, "no address");
 }
@@ -110,4 +129,25 @@ async fn where_no_pod_can_be_asked_a_person_is_told_how() {
     let answer = pair.ask(&leads_inside_to("10.1.0.100")).await;
     assert_says(&answer, Verdict::Unknown, by_hand);
     assert!(answer.evidence.contains("etcd-sync can't run getent"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_is_refused_or_does_not_end_tells_nothing() {
+    let mut pair = Pair::start().await;
+    pair.settings.time_limit = HASTE;
+    pair.standby.deployment("cpaas-system", "sentry");
+    pair.standby.pod("cpaas-system", "sentry-1", ("app", "sentry"), 60);
+    let ends = |command: &str| {
+        let command = (command.to_owned(), NEVER, "10.1.0.100 STREAM".to_owned());
+        pair.standby.change(|state| state.commands = vec![command]);
+    };
+    ends("getent");
+    let began = Instant::now();
+    let probe = leads_inside_to("10.1.0.100");
+    assert_says(&pair.ask(&probe).await, Verdict::Unknown, "deployments/sentry -- nslookup");
+    assert!(began.elapsed() < Duration::from_secs(3));
+    let pods = "/api/v1/namespaces/cpaas-system/pods/sentry-1/exec";
+    pair.standby.change(|state| state.refused = vec![(pods.into(), 403, "forbidden".into())]);
+    let answer = pair.ask(&probe).await;
+    assert_says(&answer, Verdict::Unknown, "cpaas-system/sentry: it answers 403");
 }

@@ -13,7 +13,7 @@ use crate::support::kube::KubeServer;
 /// Long enough for a handshake on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Short enough to wait for.
-pub(crate) const HASTE: Duration = Duration::from_millis(300);
+pub(crate) const HASTE: Duration = Duration::from_millis(700);
 
 pub(crate) struct Pair {
     pub(crate) dir: TempDir,
@@ -61,6 +61,7 @@ impl Pair {
             attempts: 2,
             pause: Duration::from_millis(10),
             name_servers: Vec::new(),
+            resolv_conf: dir.path().join("resolv.conf"),
         };
         Self { dir, primary, standby, topology, settings }
     }

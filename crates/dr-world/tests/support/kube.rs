@@ -75,6 +75,9 @@ pub(crate) struct KubeServer {
     _tasks: JoinSet<()>,
 }
 
+/// The exit code of a command that does not end.
+pub(crate) const NEVER: i32 = -1;
+
 /// The token that every user of it has, unless the test says otherwise.
 pub(crate) const BEARER: &str = "bearer-s3cr3t";
 
@@ -156,6 +159,18 @@ impl KubeServer {
         self.put(
             &format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}"),
             json!({ "spec": { "replicas": 1, "selector": { "matchLabels": { "app": name } } } }),
+        );
+    }
+
+    /// Makes a deployment, or another kind that makes pods, whose pods have this label.
+    pub(crate) fn workload(&self, kind: &str, namespace: &str, name: &str, label: (&str, &str)) {
+        let labels = json!({ label.0: label.1 });
+        self.put(
+            &format!("/apis/apps/v1/namespaces/{namespace}/{kind}/{name}"),
+            json!({
+                "spec": { "replicas": 1, "template": { "metadata": { "labels": labels } } },
+                "status": { "desiredNumberScheduled": 1 },
+            }),
         );
     }
 

@@ -12,6 +12,7 @@ pub(crate) enum Bound<'v> {
     #[default]
     Nothing,
     PersistentVolume(Option<ClaimRef<'v>>),
+    Secret(Option<Text<'v>>),
     Service(Service<'v>),
 }
 
@@ -31,6 +32,10 @@ impl<'v> Bound<'v> {
                     spec.and_then(|Map(spec)| spec.claim_ref).map(|Map(claim)| claim),
                 )
             }
+            Some(Kind::Secret) => {
+                let secret: Secret<'_> = serde_json::from_slice(value).map_err(|_| Malformed)?;
+                Self::Secret(secret.of)
+            }
             Some(Kind::Service) => {
                 let spec: Option<Map<Service<'_>>> = spec(value)?;
                 Self::Service(spec.map(|Map(spec)| spec).unwrap_or_default())
@@ -42,6 +47,13 @@ impl<'v> Bound<'v> {
 fn spec<'v, S: Deserialize<'v>>(value: &'v [u8]) -> Result<Option<S>, Malformed> {
     let object: WithSpec<S> = serde_json::from_slice(value).map_err(|_| Malformed)?;
     Ok(object.spec)
+}
+
+/// What is kept of a Secret; its data is stepped over.
+#[derive(Deserialize)]
+struct Secret<'v> {
+    #[serde(borrow, default, rename = "type")]
+    of: Option<Text<'v>>,
 }
 
 #[derive(Deserialize)]

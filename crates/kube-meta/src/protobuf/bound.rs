@@ -9,6 +9,9 @@ use crate::wire::{Field, Fields};
 /// The number of the spec in a PersistentVolume and in a Service.
 const SPEC: u64 = 2;
 
+/// The number of the type in a Secret.
+const SECRET_TYPE: u64 = 3;
+
 /// The number of the claim in the spec of a PersistentVolume.
 const CLAIM_REF: u64 = 4;
 
@@ -35,11 +38,12 @@ const NODE_PORT: u64 = 5;
 pub(crate) enum Bound<'v> {
     Nothing,
     PersistentVolume(Option<Claim<'v>>),
+    Secret(&'v str),
     Service(Service<'v>),
 }
 
 impl<'v> Bound<'v> {
-    /// Reads an object; of all kinds but two not a byte is looked at.
+    /// Reads an object; of all kinds but three not a byte is looked at.
     ///
     /// # Errors
     ///
@@ -48,6 +52,7 @@ impl<'v> Bound<'v> {
         Ok(match kind {
             None => Self::Nothing,
             Some(Kind::PersistentVolume) => Self::PersistentVolume(claim_ref(spec(object)?)?),
+            Some(Kind::Secret) => Self::Secret(secret_type(object)?),
             Some(Kind::Service) => Self::Service(Service::read(spec(object)?)?),
         })
     }
@@ -133,6 +138,18 @@ fn spec(object: &[u8]) -> Result<&[u8], Malformed> {
     while let Some(field) = fields.take()? {
         if field.number == SPEC {
             found = field.bytes()?;
+        }
+    }
+    Ok(found)
+}
+
+/// Finds the type of a Secret; its data is stepped over.
+fn secret_type(object: &[u8]) -> Result<&str, Malformed> {
+    let mut found = "";
+    let mut fields = Fields::new(object);
+    while let Some(field) = fields.take()? {
+        if field.number == SECRET_TYPE {
+            found = field.text()?;
         }
     }
     Ok(found)

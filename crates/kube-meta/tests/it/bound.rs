@@ -193,3 +193,35 @@ fn debug_shows_no_address() {
     let shown = format!("{:?}", skim(&value).service());
     assert_eq!(shown, "Some(Service { .. })");
 }
+
+#[test]
+fn a_secret_tells_its_type_in_both_formats() {
+    let token = "kubernetes.io/service-account-token";
+    let data = message(2, &[text(1, "token"), text(2, "s3cret")].concat());
+    let tree = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"uid": "u"},
+        "data": {"token": "czNjcmV0"}, "type": token});
+    for value in [
+        protobuf("v1", "Secret", &[&*data, &text(3, token)].concat()),
+        tree.to_string().into_bytes(),
+    ] {
+        let meta = skim(&value);
+        assert_eq!(meta.secret_type(), Some(token));
+        assert_eq!((meta.claim(), meta.service().is_none()), (None, true));
+    }
+    for value in [protobuf("v1", "Secret", &data), protobuf("v1", "ConfigMap", &text(3, token))] {
+        assert_eq!(skim(&value).secret_type(), None);
+    }
+    assert_opaque(&protobuf("v1", "Secret", &number(3, 7)));
+}
+
+#[test]
+fn an_object_tells_how_often_its_spec_was_changed() {
+    let type_meta = [text(1, "apps/v1"), text(2, "Deployment")].concat();
+    let object = message(1, &[text(5, "uid"), number(7, 42)].concat());
+    let value = [b"k8s\0", &*message(1, &type_meta), &*message(2, &object)].concat();
+    assert_eq!(skim(&value).generation(), Some(42));
+    let value = br#"{"kind":"Thing","metadata":{"uid":"u","generation":42}}"#;
+    assert_eq!(skim(value).generation(), Some(42));
+    assert_eq!(skim(br#"{"kind":"Thing","metadata":{"uid":"u"}}"#).generation(), None);
+    assert_opaque(br#"{"kind":"Thing","metadata":{"uid":"u","generation":"42"}}"#);
+}

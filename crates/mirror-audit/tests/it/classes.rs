@@ -8,7 +8,7 @@ use etcd_mvcc::{ClusterId, PrimaryRevision, Revision, StandbyRevision};
 use etcd_sim::{Mutation, SimPrimary, SimStandby};
 use keyspace_filter::{Preset, Scope, ScopeHash, ScopeSpec};
 use mirror_audit::{MirrorEvidence, MirrorPins, pair_at};
-use mirror_engine::{Accounted, Checkpoint, CopyPosition, OwnKeys, Phase};
+use mirror_engine::{Accounted, Checkpoint, CopyPosition, HeldBack, OwnKeys, Phase};
 
 const NAME: &str = "m";
 
@@ -397,4 +397,66 @@ async fn where_the_history_is_gone_nobody_is_blamed() {
     let head = world.standby.with(|etcd| etcd.revision());
     world.standby.with(|etcd| etcd.compact(StandbyRevision::new(head.get()))).unwrap();
     assert_eq!(world.classes().await, all_of(Class::Unattributed));
+}
+
+const DEPLOYMENT: &str = "/registry/deployments/shop/web";
+
+/// A Deployment, of which its controller reports `ready`.
+fn deployment(generation: u32, ready: u32) -> String {
+    format!(
+        r#"{{"kind":"Deployment","metadata":{{"uid":"u","generation":{generation}}},"status":{{"readyReplicas":{ready}}}}}"#
+    )
+}
+
+#[tokio::test]
+async fn what_a_controller_of_the_standby_reports_is_rewritten_and_a_new_spec_is_not() {
+    for (generation, class) in [(1, Class::Rewritten), (2, Class::ForeignWrite)] {
+        let world = World::new();
+        world.mirrored(DEPLOYMENT, &deployment(1, 3));
+        world.others_put(DEPLOYMENT, &deployment(generation, 0));
+        world.settle();
+        assert_eq!(world.classes().await, [(DEPLOYMENT.to_owned(), class)]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_rewritten_stays_so_when_the_standby_has_forgotten_by_whom() {
+    for (generation, class) in [(1, Class::Rewritten), (2, Class::Unattributed)] {
+        let world = World::new();
+        world.mirrored(DEPLOYMENT, &deployment(1, 3));
+        world.others_put(DEPLOYMENT, &deployment(generation, 0));
+        world.settle();
+        world.settle();
+        let head = world.standby.with(|etcd| etcd.revision());
+        world.standby.with(|etcd| etcd.compact(head)).unwrap();
+        assert_eq!(world.classes().await, [(DEPLOYMENT.to_owned(), class)]);
+    }
+}
+
+#[tokio::test]
+async fn what_the_mirror_wrote_last_is_its_own_defect_whatever_the_kind() {
+    let world = World::new();
+    world.mirrored(DEPLOYMENT, &deployment(1, 3));
+    world.mirror_writes(Phase::Whole, vec![Mutation::put(DEPLOYMENT, &*deployment(1, 0))]);
+    assert_eq!(world.classes().await, [(DEPLOYMENT.to_owned(), Class::EngineDefect)]);
+}
+
+#[tokio::test]
+async fn what_the_mirror_has_said_that_it_keeps_off_is_held_back() {
+    for (why, word) in [
+        (HeldBack::Claim, "claimed"),
+        (HeldBack::Owners { uid: None, owners: [7].into() }, "owner"),
+    ] {
+        let world = World::new();
+        world.on_primary(KEY, "1");
+        let record = world.own.withheld(&KEY.into());
+        world.mirror_writes(Phase::Whole, vec![Mutation::put(record, why.encode())]);
+        let pins = MirrorPins::new(&world.standby, NAME, identity(), || None);
+        let outcome = world.check(&pins, true).await;
+        assert_eq!(named(&outcome.findings), all_of(Class::HeldBack));
+        assert!(outcome.findings[0].note.contains(word), "{}", outcome.findings[0].note);
+        // So is what the standby has there of its own.
+        world.others_put(KEY, "2");
+        assert_eq!(world.classes().await, all_of(Class::HeldBack));
+    }
 }

@@ -8,12 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_mvcc::{Expect, HoldLease, Key, LeaseId, Value};
+use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Left, Mirror, Primary, Standby};
-use crate::planner::{Ended, Planner};
+use crate::planner::{Ended, Peer, Planner, refusal, same_cluster};
 use crate::status::{State, Status};
 
 /// How often an instance that waits looks whether the leader is still there.
@@ -69,6 +69,9 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
     ///
     /// Dropping the future is as good as a crash: another instance leads when the lease has ended.
     pub async fn run_elected(mut self, election: Election, stop: CancellationToken) -> Ended {
+        if let Some(ended) = self.meet_both(&stop).await {
+            return ended;
+        }
         let mut deposed = None;
         loop {
             let Some(lease) = self.campaign(&election, deposed.take(), &stop).await else {
@@ -106,6 +109,42 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         }
     }
 
+    /// Waits until both clusters have said who they are: not even a leader's key is written where
+    /// both ends may be one.
+    async fn meet_both(&mut self, stop: &CancellationToken) -> Option<Ended> {
+        loop {
+            let met = async {
+                let primary = self.primary.head().await.map_err(|f| (Peer::Primary, f))?;
+                let standby = self.standby.head().await.map_err(|f| (Peer::Standby, f))?;
+                Ok((primary.cluster, standby.cluster))
+            };
+            match met.await {
+                Ok((primary, standby)) if primary == standby => {
+                    return Some(Ended::SameCluster(same_cluster(primary)));
+                }
+                Ok(_) => return None,
+                Err((peer, failure)) => {
+                    self.say(trouble(peer, &failure));
+                }
+            }
+            if self.told_to_stop(LOOK_EVERY, stop).await {
+                return Some(Ended::Stopped);
+            }
+        }
+    }
+
+    fn say(&mut self, status: Status) {
+        let now = self.started.elapsed();
+        self.reporter.report(status.state, || status, now);
+    }
+
+    async fn told_to_stop(&self, pause: Duration, stop: &CancellationToken) -> bool {
+        tokio::select! {
+            () = stop.cancelled() => true,
+            () = sleep(pause) => false,
+        }
+    }
+
     async fn still_leads(&self, lease: LeaseId) -> bool {
         matches!(self.standby.keep(lease).await, Ok(true))
     }
@@ -130,17 +169,11 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
             let status = match self.try_to_lead(election, &key).await {
                 Ok(Ok(lease)) => return Some(lease),
                 Ok(Err(holder)) => waiting(&(election.name_of)(&holder), deposed.as_ref()),
-                Err(failure) => Status {
-                    state: State::Starting,
-                    reason: format!("the standby, asked who leads: {failure}"),
-                    ..Status::default()
-                },
+                Err(failure) => trouble(Peer::Standby, &failure),
             };
-            let now = self.started.elapsed();
-            self.reporter.report(status.state, || status, now);
-            tokio::select! {
-                () = stop.cancelled() => return None,
-                () = sleep(LOOK_EVERY.min(election.ttl / 3)) => {}
+            self.say(status);
+            if self.told_to_stop(LOOK_EVERY.min(election.ttl / 3), stop).await {
+                return None;
             }
         }
     }
@@ -150,7 +183,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         &self,
         election: &Election,
         key: &Key,
-    ) -> Result<Result<LeaseId, Value>, etcd_mvcc::Failure> {
+    ) -> Result<Result<LeaseId, Value>, Failure> {
         let held = self.standby.read_keys(std::slice::from_ref(key), None).await?;
         let held = held.into_iter().next().flatten();
         let over = match &held {
@@ -174,6 +207,19 @@ async fn keep<S: HoldLease>(standby: S, lease: LeaseId, ttl: Duration) {
             Ok(false) => return,
             Err(failure) => tracing::debug!("the leader lease could not be kept: {failure}"),
         }
+    }
+}
+
+fn trouble(peer: Peer, failure: &Failure) -> Status {
+    let blocked = (failure.class == FailureClass::Blocked).then(|| refusal(peer, failure));
+    Status {
+        state: if blocked.is_some() { State::Blocked } else { State::Starting },
+        reason: match &blocked {
+            Some(blocked) => blocked.reason.clone(),
+            None => format!("the {}: {failure}", peer.as_str()),
+        },
+        blocked,
+        ..Status::default()
     }
 }
 

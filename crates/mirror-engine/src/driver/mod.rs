@@ -5,24 +5,25 @@
 
 mod elect;
 mod reporter;
+mod requests;
 
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Commit, CommitTxn, Failure, PrimaryRevision, ReadHead, ReadRange, StandbyRevision, Txn,
-    WatchRange, WatchStream,
+    CommitTxn, Failure, PrimaryRevision, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange,
+    WatchStream,
 };
 use keyspace_filter::Scope;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 pub use self::elect::{Election, IsGone, NameOf};
 use self::reporter::Reporter;
 use crate::own_keys::OwnKeys;
-use crate::planner::{Effect, Ended, Input, Peer, Planner, Standing};
-use crate::settings::{Preflighted, Settings};
+use crate::planner::{Ended, Input, Planner};
+use crate::settings::Settings;
 use crate::status::Status;
 
 /// How often the planner is told the time.
@@ -238,107 +239,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         }
     }
 
-    fn begin_effects(&mut self) -> Option<Ended> {
-        while let Some(effect) = self.planner.poll_effect() {
-            match effect {
-                Effect::ReadStanding => self.read_standing(),
-                Effect::ReadWitnesses { keys, at } => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::Witnesses(primary.read_keys(&keys, at).await) });
-                }
-                Effect::ReadLedger(request) => {
-                    let standby = self.standby.clone();
-                    self.ask(async move { Input::LedgerPage(standby.read_page(request).await) });
-                }
-                Effect::ReadPrimary(request) => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::PrimaryPage(primary.read_page(request).await) });
-                }
-                Effect::ReadStandby(request) => {
-                    let standby = self.standby.clone();
-                    self.ask(async move { Input::StandbyPage(standby.read_page(request).await) });
-                }
-                Effect::FetchPrimary { keys, at } => {
-                    let primary = self.primary.clone();
-                    self.ask(async move { Input::Fetched(primary.read_keys(&keys, at).await) });
-                }
-                Effect::Watch { range, from } => {
-                    let primary = self.primary.clone();
-                    let open = async move { Answer::Watch(primary.watch(range, from).await) };
-                    self.requests.spawn(open);
-                }
-                Effect::WatchStandby { range, from } => {
-                    let standby = self.standby.clone();
-                    let open =
-                        async move { Answer::StandbyWatch(standby.watch(range, from).await) };
-                    self.requests.spawn(open);
-                }
-                Effect::Preflight => self.preflight(),
-                Effect::Commit(txn) => self.commit(txn),
-                Effect::Wait(pause) => self.ask(async move {
-                    sleep(pause).await;
-                    Input::Waited
-                }),
-                Effect::Forget => self.forget(),
-                Effect::End(ended) => return Some(ended),
-            }
-        }
-        None
-    }
-
-    fn ask(&mut self, request: impl Future<Output = Input> + Send + 'static) {
-        self.requests.spawn(async move { Answer::Input(request.await) });
-    }
-
-    fn preflight(&mut self) {
-        match self.settings.preflight.clone() {
-            Some(look) => self.ask(async move { Input::Preflighted(look().await) }),
-            None => self.ask(std::future::ready(Input::Preflighted(Ok(Preflighted::Clear)))),
-        }
-    }
-
-    fn read_standing(&mut self) {
-        let (primary, standby) = (self.primary.clone(), self.standby.clone());
-        let own = self.own.clone();
-        self.ask(async move {
-            let primary = match primary.head().await {
-                Ok(head) => head,
-                Err(failure) => return Input::StandingFailed(Peer::Primary, failure),
-            };
-            let keys = [own.epoch, own.checkpoint, own.control, own.repair];
-            let stored = match standby.head().await {
-                Ok(head) => standby.read_keys(&keys, None).await.map(|entries| (head, entries)),
-                Err(failure) => Err(failure),
-            };
-            match stored {
-                Ok((standby, entries)) => {
-                    let mut entries = entries.into_iter();
-                    let mut next = || entries.next().flatten();
-                    let (epoch, checkpoint, control, repair) = (next(), next(), next(), next());
-                    let standing =
-                        Standing { primary, standby, epoch, checkpoint, control, repair };
-                    Input::Standing(Box::new(standing))
-                }
-                Err(failure) => Input::StandingFailed(Peer::Standby, failure),
-            }
-        });
-    }
-
-    fn commit(&mut self, txn: Txn) {
-        self.committing = true;
-        self.reporter.committing(&txn);
-        let standby = self.standby.clone();
-        self.requests.spawn(async move {
-            let sent = Instant::now();
-            let input = match standby.commit(txn).await {
-                Ok(Commit::Done(committed)) => Input::Committed(committed),
-                Ok(Commit::Refused) => Input::Refused,
-                Err(failure) => Input::CommitFailed(failure),
-            };
-            Answer::Committed(input, sent.elapsed())
-        });
-    }
-
     fn forget(&mut self) {
         self.requests.abort_all();
         self.requests = JoinSet::new();
@@ -357,31 +257,6 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             }
         }
         self.forget();
-    }
-
-    /// Asks for the primary's head, after a pause.
-    fn poll_head(&self, polls: &mut JoinSet<Polled>) {
-        let (primary, started, pause) = (self.primary.clone(), self.started, self.settings.poll);
-        polls.spawn(async move {
-            sleep(pause).await;
-            let asked_at = started.elapsed();
-            Polled::Head(Input::PrimaryHead { asked_at, head: primary.head().await })
-        });
-    }
-
-    /// Asks for the orders, after a pause.
-    fn poll_orders(&self, polls: &mut JoinSet<Polled>) {
-        let (standby, pause) = (self.standby.clone(), self.settings.poll);
-        let keys = [self.own.epoch.clone(), self.own.control.clone()];
-        polls.spawn(async move {
-            sleep(pause).await;
-            let entries = standby.read_keys(&keys, None).await.ok();
-            Polled::Orders(entries.map(|entries| {
-                let mut entries = entries.into_iter();
-                let mut next = || entries.next().flatten();
-                Input::Orders { epoch: next(), control: next() }
-            }))
-        });
     }
 
     fn on_polled(&mut self, polled: Polled, polls: &mut JoinSet<Polled>) {

@@ -248,19 +248,39 @@ impl Planner {
                     // Where only keys are read, the value has to come first.
                     let kept_off = round.since.is_none()
                         && self.withheld.judge_value(&self.own, &self.scope, &entry);
+                    if self.withheld.holds(&entry.key) {
+                        round.held.insert(entry.key.clone());
+                    }
                     if !kept_off {
                         round.differs(&self.scope, entry, None);
                     }
                 }
                 Step::Both(primary, standby) => {
                     round.standby_keys += 1;
-                    // What the primary has is not others', whoever made it here.
-                    self.ledger.adopt(&self.own, &standby.key);
                     round.saw(&self.scope, &primary);
                     let differs = match round.since {
                         Some(since) => primary.modified > since,
                         None => primary.value != standby.value,
                     };
+                    let kept_off = differs
+                        && round.since.is_none()
+                        && self.withheld.judge_value(&self.own, &self.scope, &primary);
+                    if !differs && round.since.is_none() {
+                        self.withheld.release(&self.own, &standby.key);
+                    }
+                    if self.withheld.holds(&standby.key) {
+                        round.held.insert(standby.key.clone());
+                    }
+                    if kept_off {
+                        // It is the standby's own, whatever the primary calls so.
+                        self.ledger.enter(&self.own, &standby.key);
+                        continue;
+                    }
+                    // What the primary has is not others', whoever made it here, unless it is held
+                    // back and not looked at this time.
+                    if !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key);
+                    }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
                         round.differs(&self.scope, primary, expect);
@@ -284,7 +304,12 @@ impl Planner {
                     }
                 }
                 Step::Need(_) => break,
-                Step::Done => round.compared_all = true,
+                Step::Done => {
+                    round.compared_all = true;
+                    if round.lane == Lane::All && round.resumed_at.is_empty() {
+                        self.withheld.retain(&self.own, &round.held);
+                    }
+                }
             }
         }
     }
@@ -323,16 +348,28 @@ impl Planner {
             }
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
-        let (witnesses, withheld) = (&mut round.witnesses, &mut self.withheld);
-        let (scope, own) = (&self.scope, &self.own);
+        let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let withheld = &mut self.withheld;
+        let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
+        // What waited for one that comes now may have been looked at before: the next round does.
+        let mut came = false;
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
             let is_new = !wanted.is_there();
-            !withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new)
+            let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
+            if kept_off && !is_new {
+                ledger.enter(own, &wanted.standby_key);
+            }
+            if kept_off {
+                held.insert(wanted.standby_key.clone());
+            }
+            came |= !kept_off && withheld.came(own, &entry.value);
+            !kept_off
         });
         round.again |= !room;
+        round.left_over |= came;
     }
 
     /// Sends the next transaction of the round, if one is due, or closes it.

@@ -16,6 +16,7 @@ use super::repair::Repair;
 use super::witness::{is_newer, note};
 use super::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, Phase as Stored, Witness};
+use crate::settings::Coalesce;
 use crate::status::{GuardKind, State};
 
 /// What may still be added to a request once its writes are known: a longer cursor, another
@@ -218,7 +219,9 @@ impl Planner {
         let now = self.now;
         let Phase::Following(following) = &mut self.phase else { return };
         let limits = &self.settings.txn;
-        if let Some(batch) = next_batch(&mut following.backlog, self.settings.coalesce, limits) {
+        // A value that could not be written may have been replaced or deleted since.
+        let coalesce = if self.write_blocked { Coalesce::Always } else { self.settings.coalesce };
+        if let Some(batch) = next_batch(&mut following.backlog, coalesce, limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
             return self.commit_batch(batch);
         }
@@ -265,15 +268,19 @@ impl Planner {
             }
         }
         let (own, scope, withheld) = (&self.own, &self.scope, &mut self.withheld);
+        let ledger = &self.ledger;
         let mut came = false;
         batch.changes.retain(|change| match &change.op {
             Op::Put { key, value } => {
-                came |= withheld.came(own, value);
-                !withheld.judge(own, scope, key, value, change.is_new)
+                let kept_off = withheld.judge(own, scope, key, value, change.is_new);
+                came |= !kept_off && withheld.came(own, value);
+                !kept_off
             }
             Op::Delete { key } => {
+                // What the standby has of its own under a name that is held back stays.
+                let theirs = withheld.holds(key) && ledger.holds(key);
                 withheld.release(own, key);
-                true
+                !theirs
             }
         });
         for change in &batch.changes {

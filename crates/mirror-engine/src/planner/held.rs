@@ -16,6 +16,17 @@ const RECHECK: Duration = Duration::from_secs(5);
 /// How long a blocked mirror's plan stays good enough to be shown.
 const SURVEY_GOOD_FOR: Duration = Duration::from_secs(60);
 
+/// What releases a guard that only a change outside can satisfy.
+const MEND: &str = "mend the cause; the mirror looks again by itself";
+
+/// What a refusal comes to that somebody has to mend.
+pub(crate) fn refusal(peer: Peer, failure: &Failure) -> Blocked {
+    let alarm = failure.message.contains("space") || failure.message.contains("corrupt");
+    let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
+    let reason = format!("the {} refuses: {failure}", peer.as_str());
+    Blocked { guard, reason, release: MEND.to_owned() }
+}
+
 /// A mirror that a guard has stopped.
 #[derive(Debug)]
 pub(super) struct Held {
@@ -103,8 +114,7 @@ impl Planner {
 
     /// A guard has spoken that only a change outside can satisfy.
     pub(super) fn hold_until_mended(&mut self, guard: GuardKind, reason: String) {
-        let release = "mend the cause; the mirror looks again by itself".to_owned();
-        self.hold_at(guard, reason, release, RECHECK);
+        self.hold_at(guard, reason, MEND.to_owned(), RECHECK);
     }
 
     /// The same, with what mends it, and the time after which the mirror looks again.
@@ -119,10 +129,6 @@ impl Planner {
         self.block(guard, reason.clone(), release);
         self.phase = Phase::Blocked(Box::new(Held { standing: None, guard, reason, survey: None }));
         self.effects.push_back(Effect::Wait(again));
-    }
-
-    pub(super) fn block_until_mended(&mut self, guard: GuardKind, peer: Peer, failure: &Failure) {
-        self.hold_until_mended(guard, format!("the {} refuses: {failure}", peer.as_str()));
     }
 
     pub(super) fn pump_held(&mut self) {

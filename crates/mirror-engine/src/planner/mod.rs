@@ -48,12 +48,14 @@ pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
 use self::flight::{InFlight, Then};
 use self::follow::Following;
 use self::heal::Drift;
+pub(crate) use self::held::refusal;
 use self::held::{Held, SurveyMemory};
 use self::lag::LagMeter;
 pub(crate) use self::ledger::Ledger;
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
 use self::start::Starting;
+pub(crate) use self::start::same_cluster;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
 pub(crate) use self::withheld::Withheld;
@@ -61,7 +63,7 @@ use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch};
 use crate::settings::Settings;
-use crate::status::{GuardKind, State, Status};
+use crate::status::{Blocked, State, Status};
 
 /// The epoch that this process holds.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +73,7 @@ struct HeldEpoch {
 }
 
 /// Keys that are held back, told by name.
-const HELD_BACK_SHOWN: usize = 100;
+const HELD_BACK_SHOWN: usize = 20;
 
 #[derive(Debug)]
 enum Phase {
@@ -272,10 +274,8 @@ impl Planner {
         *self.status.counters.errors.entry(count).or_default() += 1;
         match failure.class {
             FailureClass::Blocked => {
-                let alarm =
-                    failure.message.contains("space") || failure.message.contains("corrupt");
-                let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
-                self.block_until_mended(guard, peer, failure);
+                let Blocked { guard, reason, .. } = refusal(peer, failure);
+                self.hold_until_mended(guard, reason);
             }
             FailureClass::Retry
             | FailureClass::Reauthenticate

@@ -1,5 +1,7 @@
 //! One round of a copy: what was found to differ and has not been written yet.
 
+use std::collections::BTreeSet;
+
 use etcd_mvcc::{Entry, Expect, Key, PrimaryRevision};
 use keyspace_filter::Scope;
 
@@ -20,6 +22,8 @@ pub(super) struct Round {
     pub(super) since: Option<PrimaryRevision>,
     pub(super) queue: Queue,
     pub(super) stale: Deletions,
+    /// Keys of the primary's that are held back.
+    pub(super) held: BTreeSet<Key>,
     pub(super) standby_keys: u64,
     /// The last key that was compared.
     pub(super) compared: Key,
@@ -61,6 +65,7 @@ impl Planner {
             since,
             queue: Queue::new(self.settings.order, &self.scope, false),
             stale: Deletions::default(),
+            held: BTreeSet::new(),
             standby_keys: 0,
             compared: Key::default(),
             resumed_at: Key::default(),

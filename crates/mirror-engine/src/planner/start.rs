@@ -140,10 +140,7 @@ impl Planner {
     }
 
     fn on_same_cluster(&mut self, cluster: ClusterId) {
-        let reason = format!(
-            "both ends are the same cluster ({cluster}): point --primary-endpoints and \
-             --standby-endpoints at two different etcds"
-        );
+        let reason = same_cluster(cluster);
         if self.first_standing {
             self.forget();
             self.phase = Phase::Ended;
@@ -434,6 +431,14 @@ impl Planner {
         let from = self.ledger.next_revision();
         self.effects.push_back(Effect::WatchStandby { range, from });
     }
+}
+
+/// What is wrong if both ends are one, and what mends it.
+pub(crate) fn same_cluster(cluster: ClusterId) -> String {
+    format!(
+        "both ends are the same cluster ({cluster}): point --primary-endpoints and \
+         --standby-endpoints at two different etcds"
+    )
 }
 
 /// The newest revision of the primary that a checkpoint bears witness of.

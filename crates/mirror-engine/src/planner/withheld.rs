@@ -17,7 +17,8 @@ use crate::held_back::HeldBack;
 use crate::own_keys::OwnKeys;
 use crate::record::RecordError;
 
-/// Objects that are held back; beyond, they are written, and collected by the standby.
+/// Objects that are held back and told of; beyond, those without owners are written, and collected
+/// by the standby.
 const WITHHELD_MAX: usize = 65_536;
 
 /// Records that one transaction writes along with its data.
@@ -27,7 +28,7 @@ const OPS_PER_TXN: usize = 200;
 #[derive(Debug, Default)]
 pub(crate) struct Withheld {
     keys: BTreeMap<Key, HeldBack>,
-    /// The owners that are known to be missing.
+    /// The uids that are known to be missing: of owners, and of what is held back itself.
     missing: BTreeSet<u64>,
     pending: VecDeque<Op>,
     kinds: Kinds,
@@ -41,8 +42,9 @@ impl Withheld {
     }
 
     fn insert(&mut self, key: Key, why: HeldBack) {
-        if let HeldBack::Owners(owners) = &why {
+        if let HeldBack::Owners { uid, owners } = &why {
             self.missing.extend(owners);
+            self.missing.extend(*uid);
         }
         self.keys.insert(key, why);
     }
@@ -73,9 +75,16 @@ impl Withheld {
             .collect();
         gone.iter().for_each(|key| self.release(own, key));
         self.missing.clear();
-        for Orphan { key, owners } in orphans {
-            self.hold(own, key, HeldBack::Owners(owners));
+        for Orphan { key, uid, owners } in orphans {
+            self.hold(own, key, HeldBack::Owners { uid, owners });
         }
+    }
+
+    /// Every key of the primary's was seen, and these are held back: others are there no more.
+    pub(crate) fn retain(&mut self, own: &OwnKeys, seen: &BTreeSet<Key>) {
+        let unseen = self.keys.keys().filter(|key| !seen.contains(*key));
+        let gone: Vec<Key> = unseen.cloned().collect();
+        gone.iter().for_each(|key| self.release(own, key));
     }
 
     /// Holds a key back; `false` if too many are already.
@@ -100,15 +109,21 @@ impl Withheld {
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself; holds it
-    /// back.
+    /// back, or releases what was held back for that.
     pub(crate) fn judge_value(
         &mut self,
         own: &OwnKeys,
         scope: &Scope,
         entry: &Entry<PrimaryRevision>,
     ) -> bool {
-        is_claimed_locally(scope, &entry.key, &entry.value)
-            && self.hold(own, entry.key.clone(), HeldBack::Claim)
+        let local = is_claimed_locally(scope, &entry.key, &entry.value);
+        if local {
+            // Also where there is no room to tell of it: it must not be written.
+            self.hold(own, entry.key.clone(), HeldBack::Claim);
+        } else if self.keys.get(&entry.key) == Some(&HeldBack::Claim) {
+            self.release(own, &entry.key);
+        }
+        local
     }
 
     /// Tells whether a value has to be kept off the standby, as far as it tells itself or what is
@@ -123,7 +138,8 @@ impl Withheld {
         is_new: bool,
     ) -> bool {
         if is_claimed_locally(scope, key, value) {
-            return self.hold(own, key.clone(), HeldBack::Claim);
+            self.hold(own, key.clone(), HeldBack::Claim);
+            return true;
         }
         let held = self.holds(key);
         if self.missing.is_empty() || !(held || is_new) {
@@ -138,11 +154,11 @@ impl Withheld {
             return false;
         }
         let owners = kin.owners.iter().map(|owner| owner.uid).collect();
-        self.hold(own, key.clone(), HeldBack::Owners(owners))
+        self.hold(own, key.clone(), HeldBack::Owners { uid: kin.uid, owners })
     }
 
-    /// An owner that was missing is written: whatever waited for it is to be written as well. `true`
-    /// if there is such an object.
+    /// An object is written, and not held back: if it was missing, whatever waited for it is to be
+    /// written as well. `true` if there is such an object.
     pub(crate) fn came(&mut self, own: &OwnKeys, value: &Value) -> bool {
         if self.missing.is_empty() {
             return false;
@@ -151,7 +167,7 @@ impl Withheld {
         let Some(uid) = kin.uid.filter(|uid| self.missing.remove(uid)) else { return false };
         let mut owned = false;
         for (key, why) in &mut self.keys {
-            if matches!(why, HeldBack::Owners(owners) if owners.contains(&uid)) {
+            if matches!(why, HeldBack::Owners { owners, .. } if owners.contains(&uid)) {
                 owned = true;
                 *why = HeldBack::Due;
                 self.pending.push_back(Op::Put { key: own.withheld(key), value: why.encode() });
@@ -195,4 +211,98 @@ fn is_claimed_locally(scope: &Scope, key: &Key, value: &Value) -> bool {
         && skim(value.expose())
             .claim()
             .is_some_and(|claim| !scope.admits_namespace(claim.namespace.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use etcd_mvcc::Revision as _;
+    use keyspace_filter::{Action, RuleSpec, ScopeSpec};
+
+    use super::*;
+
+    fn object(name: &str, owner: Option<&str>) -> (Key, Value) {
+        let owners = owner.map_or(String::new(), |owner| {
+            format!(r#","ownerReferences":[{{"kind":"K","name":"{owner}","uid":"uid-{owner}"}}]"#)
+        });
+        let value =
+            format!(r#"{{"kind":"K","metadata":{{"name":"{name}","uid":"uid-{name}"{owners}}}}}"#);
+        (Key::from(format!("/registry/configmaps/team/{name}")), Value::from(value.as_str()))
+    }
+
+    /// A whole comparison has found `orphan` without its owner.
+    fn found(own: &OwnKeys) -> Withheld {
+        let (key, value) = object("orphan", Some("gone"));
+        let kin = Kin::read(&value, &mut Kinds::default());
+        let owners = kin.owners.iter().map(|owner| owner.uid).collect();
+        let mut withheld = Withheld::default();
+        withheld.replace(own, vec![Orphan { key, uid: kin.uid, owners }]);
+        withheld
+    }
+
+    #[test]
+    fn what_an_orphan_owns_waits_until_the_orphan_is_written() {
+        let (own, scope) = (OwnKeys::new("m"), Scope::compile(ScopeSpec::default()).unwrap());
+        let mut withheld = found(&own);
+        // A restart in between changes nothing.
+        let mut restarted = Withheld::default();
+        for op in withheld.take_ops(1 << 20) {
+            let Op::Put { key, value } = op else { panic!("{op:?}") };
+            restarted.load(own.withheld_key(&key).unwrap(), &value).unwrap();
+        }
+        for withheld in [&mut withheld, &mut restarted] {
+            let mut kept_off = |(key, value): &(Key, Value)| {
+                let kept_off = withheld.judge(&own, &scope, key, value, true);
+                (kept_off, !kept_off && withheld.came(&own, value))
+            };
+            let (orphan, below) = (object("orphan", Some("gone")), object("below", Some("orphan")));
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&orphan), (true, false), "it is an orphan still");
+            assert_eq!(kept_off(&below), (true, false));
+            assert_eq!(kept_off(&object("orphan", None)), (false, true));
+            assert_eq!(kept_off(&below), (false, false));
+            assert_eq!(withheld.len(), 0);
+        }
+    }
+
+    const VOLUME: &str = "/registry/persistentvolumes/pv-1";
+
+    fn scope() -> Scope {
+        let rule = RuleSpec {
+            resource: Some("persistentvolumes".into()),
+            r#unsafe: true,
+            ..RuleSpec::new(Action::Include)
+        };
+        Scope::compile(ScopeSpec { rules: vec![rule], ..ScopeSpec::default() }).unwrap()
+    }
+
+    fn claimed_from(namespace: &str) -> Entry<PrimaryRevision> {
+        let value = format!(
+            r#"{{"apiVersion":"v1","kind":"PersistentVolume","metadata":{{"uid":"u"}},"spec":{{"claimRef":{{"namespace":"{namespace}"}}}}}}"#
+        );
+        let at = PrimaryRevision::new(7);
+        let value = Value::from(&*value);
+        Entry { key: Key::from(VOLUME), value, created: at, modified: at, version: 1, lease: 0 }
+    }
+
+    #[test]
+    fn a_volume_is_held_back_while_its_claim_stays_local() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        assert!(withheld.judge_value(&own, &scope(), &claimed_from("kube-system")));
+        assert!(withheld.holds(&Key::from(VOLUME)));
+        assert!(!withheld.judge_value(&own, &scope(), &claimed_from("kube-system-two")));
+        assert!(!withheld.holds(&Key::from(VOLUME)));
+    }
+
+    #[test]
+    fn what_the_primary_has_no_more_is_held_back_no_more() {
+        let (own, mut withheld) = (OwnKeys::new("m"), Withheld::default());
+        withheld.judge_value(&own, &scope(), &claimed_from("default"));
+        withheld.retain(&own, &BTreeSet::from([Key::from(VOLUME)]));
+        assert_eq!(withheld.len(), 1);
+        withheld.retain(&own, &BTreeSet::new());
+        assert_eq!(withheld.len(), 0);
+        // What was written down is taken back as well: one write of the record, one deletion.
+        let ops = [withheld.take_ops(1 << 20), withheld.take_ops(1 << 20)].concat();
+        assert!(matches!(&*ops, [Op::Put { .. }, Op::Delete { .. }]), "{ops:?}");
+    }
 }

@@ -73,3 +73,38 @@ fn the_digest_that_the_status_names_releases_the_mirror_and_no_other_does() {
         world.settle();
     }
 }
+
+#[test]
+fn a_value_that_the_standby_can_not_read_is_not_written_and_blocks_until_it_is_replaced() {
+    for seed in 1..20 {
+        let mut world = settled(seed);
+        world.judge = Some(std::sync::Arc::new(|key, value| match value.expose() {
+            b"sealed" => Err(format!("{key} is sealed")),
+            _ => Ok(()),
+        }));
+        world.start_process();
+        world.runners.remove(0);
+        world.run_until(|status| status.state == State::Following);
+        let key = "/d/sealed";
+        world.primary.put(key, "sealed").unwrap();
+        world.primary.put("/d/after", "open").unwrap();
+        let status = world.run_until(|status| status.state == State::Blocked);
+        let blocked = status.blocked.unwrap();
+        assert_eq!(blocked.guard, GuardKind::EncryptionKey, "seed {seed}: {blocked:?}");
+        // It looks again and again, and does not seem to follow in between.
+        for _ in 0..2_000 {
+            world.step_runners();
+            let state = world.status().state;
+            assert!(state == State::Blocked, "seed {seed}: {state}");
+        }
+        assert!(world.standby.get(key.as_bytes()).is_none(), "seed {seed}");
+        // What is in its way is gone before the key comes.
+        match seed % 2 {
+            0 => assert!(world.primary.delete(key).is_ok()),
+            _ => assert!(world.primary.put(key, "open").is_ok()),
+        }
+        world.run_until(|status| status.state == State::Following && status.blocked.is_none());
+        let revision = world.primary.revision();
+        world.run_until(|status| status.checkpoint == revision);
+    }
+}

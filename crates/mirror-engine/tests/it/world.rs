@@ -13,7 +13,8 @@ use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
 use mirror_engine::{
-    Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, OwnKeys, Settings, State, Status, TxnLimits,
+    Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, JudgeValue, OwnKeys, Settings, State, Status,
+    TxnLimits,
 };
 
 pub(crate) const PREFIX: &[u8] = b"/d/";
@@ -30,7 +31,13 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
-    fn new(scope: &Scope, owner: String, coalesce: Coalesce, heals: bool) -> Self {
+    fn new(
+        scope: &Scope,
+        owner: String,
+        coalesce: Coalesce,
+        heals: bool,
+        judge_value: Option<JudgeValue>,
+    ) -> Self {
         let heal = Heal { deletions: heals, changes: heals, limit: 3 };
         let settings = Settings {
             name: "m".into(),
@@ -42,6 +49,7 @@ impl Runner {
             catch_up_revisions: 30,
             fuse: DeleteFuse { keys: 1_000, percent: 100 },
             heal,
+            judge_value,
             ..Settings::default()
         };
         Self {
@@ -162,6 +170,8 @@ pub(crate) struct World {
     /// What the primary holds are Kubernetes objects, and the judge looks at their owners.
     pub(crate) objects: Option<Objects>,
     pub(crate) operator: Operator,
+    /// What the standby can take, for the processes that are started from now on.
+    pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
     pub(crate) trace: Vec<String>,
 }
@@ -196,6 +206,7 @@ impl World {
             tampered: Tampered::default(),
             objects,
             operator: Operator::default(),
+            judge: None,
             last_whole: None,
             trace: Vec::new(),
         };
@@ -213,7 +224,13 @@ impl World {
         self.processes += 1;
         let owner = format!("process-{}", self.processes);
         self.trace.push(format!("start {owner}"));
-        self.runners.push(Runner::new(&self.scope, owner, self.coalesce, self.faults.heals));
+        self.runners.push(Runner::new(
+            &self.scope,
+            owner,
+            self.coalesce,
+            self.faults.heals,
+            self.judge.clone(),
+        ));
     }
 
     /// What the keys in scope begin with.

@@ -118,7 +118,7 @@ fn what_is_written_while_it_reads_is_not_seen() {
 }
 
 #[test]
-fn a_compaction_is_met_with_another_revision_but_not_for_ever() {
+fn a_compaction_is_met_with_another_revision_however_often_it_comes() {
     let world = World::new();
     world.on_primary("/registry/configmaps/web/c", &object("c", &[]));
     let compacted = AtomicBool::new(false);
@@ -128,5 +128,5 @@ fn a_compaction_is_met_with_another_revision_but_not_for_ever() {
         }
     });
     assert_eq!(report.unwrap().keys, 2);
-    assert!(matches!(ask(&world, write_and_compact), Err(PreflightError::Compacted)));
+    assert_eq!(ask(&world, write_and_compact).unwrap().keys, 2);
 }

@@ -1,9 +1,15 @@
 //! What to conclude from a comparison, and what to do about it.
 
-use super::{CheckMode, CheckVerdict, Comparison};
+use super::{CheckMode, CheckVerdict, Comparison, DifferenceKind};
 
 /// The class of what must never happen; see the documentation of the check.
 const ENGINE_DEFECT: &str = "engine-defect";
+
+/// The class of what a live standby's own controllers rewrite.
+const REWRITTEN: &str = "rewritten";
+
+/// The class of what the mirror itself keeps off the standby.
+const HELD_BACK: &str = "held-back";
 
 /// A verdict, why, and what to do about it.
 pub(super) struct Judgement {
@@ -14,10 +20,11 @@ pub(super) struct Judgement {
 
 /// Judges a comparison that came to its end.
 ///
-/// Differences are drift. Without any, keys that could not be settled, or no pair of revisions at
+/// Differences are drift, unless each of them is known to be what a live standby's own controllers
+/// rewrite: those are told, and are no alarm. Without any other, keys that could not be settled, or no pair of revisions at
 /// which the sides were compared, leave it open; only what is left is in sync.
 pub(super) fn judge(found: &Comparison) -> Judgement {
-    if found.count_all() > 0 {
+    if found.count_all() > 0 && !is_all_rewritten(found) {
         drift(found)
     } else if found.unsettled > 0 {
         open(format!("of {} it could not be told whether they differ", keys(found.unsettled)))
@@ -31,10 +38,38 @@ pub(super) fn judge(found: &Comparison) -> Judgement {
                 format!("no difference at {at}; WHETHER VALUES WERE COMPARED IS NOT KNOWN")
             }
         };
-        Judgement { verdict: CheckVerdict::InSync, reason, next_steps: Vec::new() }
+        in_sync(reason, found.different)
     } else {
         open("there was no pair of revisions to compare at".to_owned())
     }
+}
+
+/// Tells whether every difference is one that the standby's own controllers make for ever. A single
+/// one of which that is not known speaks against it.
+fn is_all_rewritten(found: &Comparison) -> bool {
+    found.mode == CheckMode::Full
+        && found.missed == 0
+        && found.surplus == 0
+        && found.classes.get(REWRITTEN) == Some(&found.different)
+        && found.differences.iter().all(|difference| {
+            difference.kind == DifferenceKind::Different && difference.class == REWRITTEN
+        })
+}
+
+/// In sync, for this reason, but for as many keys that controllers rewrite.
+fn in_sync(reason: String, rewritten: u64) -> Judgement {
+    let verdict = CheckVerdict::InSync;
+    if rewritten == 0 {
+        return Judgement { verdict, reason, next_steps: Vec::new() };
+    }
+    let differ = if rewritten == 1 { "differs" } else { "differ" };
+    let reason = format!(
+        "{reason}, but for what the standby's own controllers rewrite: {} of such kinds {differ}",
+        keys(rewritten)
+    );
+    let next_step = "nothing: a repair would write those keys over, and the standby's controllers \
+                     would rewrite them";
+    Judgement { verdict, reason, next_steps: vec![next_step.to_owned()] }
 }
 
 /// No answer, for this reason.
@@ -70,6 +105,12 @@ fn drift(found: &Comparison) -> Judgement {
         next_steps.push(
             "a mirror's own write went wrong: keep this report and the mirror's log, and report \
              them as a defect before you repair anything",
+        );
+    }
+    if found.classes.get(HELD_BACK).is_some_and(|&count| count > 0) {
+        next_steps.push(
+            "keys of the class held-back are kept off the standby, which would delete them: bring \
+             into scope what they belong to, or take them out of scope",
         );
     }
     if found.missed > 0 || found.different > 0 {

@@ -35,8 +35,8 @@ pub struct CheckReport {
 impl CheckReport {
     /// Concludes from a comparison that came to its end.
     ///
-    /// It is in sync only if nothing differs, nothing is unsettled and it is known at which
-    /// revisions; the counts are at least those of the keys that are named.
+    /// It is in sync only if nothing differs but what the standby's own controllers rewrite, nothing
+    /// is unsettled and it is known at which revisions; the counts are at least those of the keys that are named.
     #[must_use]
     pub fn judged(found: Comparison) -> Self {
         let found = counted(found);
@@ -86,8 +86,9 @@ impl CheckReport {
         &self.next_steps
     }
 
-    /// The primary revision as of which the standby is proven equal: the oldest that was compared
-    /// at, only if nothing differs and values were compared.
+    /// The primary revision as of which the standby is proven equal, but for what its own
+    /// controllers rewrite: the oldest that was compared at, only if it is in sync and values were
+    /// compared.
     #[must_use]
     pub const fn verified_revision(&self) -> Option<i64> {
         self.verified_revision

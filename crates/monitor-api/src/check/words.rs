@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckVerdict {
-    /// Everything that was looked at is equal, at the revisions that the report names.
+    /// Everything that was looked at is equal, at the revisions that the report names, but for what
+    /// a live standby's own controllers rewrite; the reason says so.
     InSync,
     /// Something differs.
     Drift,

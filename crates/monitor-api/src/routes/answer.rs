@@ -71,17 +71,30 @@ pub(super) fn retry_later(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
+/// A page, or its style: it may load a style from here, and nothing else.
+pub(super) fn styled(body: impl Into<Body>, kind: &'static str) -> Response<Body> {
+    const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
+         frame-ancestors 'none'";
+    let mut response = answer(StatusCode::OK, kind, body);
+    let policy = HeaderValue::from_static(POLICY);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}
+
 /// Nothing here is to be cached, framed, sniffed or to load anything.
 pub(super) fn secured(mut response: Response<Body>) -> Response<Body> {
-    const HEADERS: [(HeaderName, &str); 4] = [
+    const HEADERS: [(HeaderName, &str); 3] = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CACHE_CONTROL, "no-store"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
+    const POLICY: HeaderValue =
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // A page has a policy of its own.
+    response.headers_mut().entry(header::CONTENT_SECURITY_POLICY).or_insert(POLICY);
     response
 }
 

@@ -14,12 +14,15 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::routing::get;
 
-use self::answer::{answer, busy, in_place, json_answer, refusal, retry_later, secured, text};
+use self::answer::{
+    answer, busy, in_place, json_answer, refusal, retry_later, secured, styled, text,
+};
 use self::source::Source;
 pub use self::source::{Room, Sources};
 use crate::check::one_line;
 use crate::health::{Check, liveness, readiness, verbose};
 use crate::metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, render};
+use crate::page::{STYLE, page};
 
 /// The most characters of a path that an answer repeats.
 const PATH_CHARS_MAX: usize = 200;
@@ -45,7 +48,8 @@ etcd-sync: read-only. Orders go through the `etcd-sync` command line.
 pub fn router(sources: Sources) -> Router {
     let source = Arc::new(Source::new(sources));
     Router::new()
-        .route("/", get(|| async { text(StatusCode::OK, INDEX) }))
+        .route("/", get(index))
+        .route("/page.css", get(|| async { styled(STYLE, "text/css; charset=utf-8") }))
         .route("/check", get(check::check).head(check::last_check))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status_json))
@@ -73,6 +77,16 @@ async fn within_room(
         Some(place) => in_place(next.run(request).await, place),
         None => busy(request.uri().path(), "too many answers are being fetched already"),
     }
+}
+
+/// `GET /`: the page, or for who wants text alone the paths that there are.
+async fn index(State(source): State<Arc<Source>>, headers: HeaderMap) -> Response<Body> {
+    if accepts(&headers, "text/plain") && !accepts(&headers, "text/html") {
+        return text(StatusCode::OK, INDEX);
+    }
+    let checks = source.checks.as_ref().map(crate::Checks::history).unwrap_or_default();
+    let html = page(&source.report(), checks.iter().map(AsRef::as_ref));
+    styled(html, "text/html; charset=utf-8")
 }
 
 async fn livez(

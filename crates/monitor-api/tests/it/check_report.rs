@@ -180,3 +180,75 @@ fn a_key_has_its_bytes_beside_it_only_if_they_are_not_printable() {
     let not = DifferenceReport::new(DifferenceKind::Missed, b"/\x1b");
     assert_eq!((not.key.as_str(), not.key_hex.as_deref()), (r"/\x1b", Some("2f1b")));
 }
+
+/// A report of keys with other values, of these classes.
+fn different(classes: &[&str]) -> Comparison {
+    let mut found = Comparison { different: classes.len() as u64, ..nothing() };
+    for (index, class) in classes.iter().enumerate() {
+        let key = format!("/registry/deployments/shop/{index}");
+        found.differences.push(DifferenceReport {
+            class: (*class).to_owned(),
+            ..DifferenceReport::new(DifferenceKind::Different, key.as_bytes())
+        });
+        *found.classes.entry((*class).to_owned()).or_default() += 1;
+    }
+    found
+}
+
+#[test]
+fn what_controllers_rewrite_is_told_and_is_no_alarm() {
+    let report = CheckReport::judged(different(&["rewritten"; 3]));
+    assert_eq!(report.verdict(), CheckVerdict::InSync);
+    assert!(report.reason().contains("controllers rewrite: 3 keys"), "{}", report.reason());
+    assert!(report.verified_revision().is_some());
+    assert_eq!(report.next_steps().len(), 1);
+    let text = report.text(10);
+    assert!(
+        text.starts_with("in-sync: ") && text.contains("LOCAL ETCD different keys: 3\n"),
+        "{text}"
+    );
+    assert!(text.contains("by class: rewritten 3\n"), "{text}");
+    // It reads back as it was, also when not every key is named.
+    for report in [report.clone(), report.trimmed(1)] {
+        let written = serde_json::to_string(&report).unwrap();
+        assert_eq!(serde_json::from_str::<CheckReport>(&written).unwrap(), report);
+        assert_eq!(report.verdict(), CheckVerdict::InSync);
+    }
+}
+
+#[test]
+fn one_difference_that_no_controller_explains_is_drift() {
+    let missed = DifferenceReport {
+        class: "rewritten".into(),
+        ..DifferenceReport::new(DifferenceKind::Missed, b"/registry/pods/shop/a")
+    };
+    for found in [
+        different(&["rewritten", "foreign-write"]),
+        different(&["rewritten", ""]),
+        Comparison { different: 3, ..different(&["rewritten", "rewritten"]) },
+        Comparison { missed: 1, ..different(&["rewritten"]) },
+        Comparison { surplus: 1, ..different(&["rewritten"]) },
+        Comparison { mode: CheckMode::KeysOnly, ..different(&["rewritten"]) },
+        Comparison { mode: CheckMode::Unknown, ..different(&["rewritten"]) },
+        Comparison {
+            classes: [("rewritten".to_owned(), 1)].into(),
+            differences: vec![missed],
+            ..nothing()
+        },
+    ] {
+        let report = CheckReport::judged(found.clone());
+        assert_eq!(report.verdict(), CheckVerdict::Drift, "{found:?}");
+        assert_eq!(report.verified_revision(), None);
+    }
+    let open = Comparison { unsettled: 1, ..different(&["rewritten"]) };
+    assert_eq!(CheckReport::judged(open).verdict(), CheckVerdict::Inconclusive);
+}
+
+#[test]
+fn what_is_held_back_is_missing_and_the_report_says_what_to_do() {
+    let found =
+        Comparison { missed: 1, classes: [("held-back".to_owned(), 1)].into(), ..nothing() };
+    let report = CheckReport::judged(found);
+    assert_eq!(report.verdict(), CheckVerdict::Drift);
+    assert!(report.next_steps()[0].contains("held-back"), "{:?}", report.next_steps());
+}

@@ -219,3 +219,26 @@ async fn a_stop_closes_idle_connections_and_the_listener() {
     assert!(started.elapsed() < Duration::from_secs(2), "took {:?}", started.elapsed());
     assert!(TcpStream::connect(server.at).await.is_err());
 }
+
+#[tokio::test]
+async fn the_page_shows_the_mirror_and_hides_no_markup_of_others() {
+    let report = std::sync::Arc::new(drift_report());
+    let checks = {
+        let report = std::sync::Arc::clone(&report);
+        Checks::new(move || std::future::ready((*report).clone()))
+    };
+    checks.run().await;
+    let server = server_of(Limits::default(), Some(checks), Room::default()).await;
+    server.publish(StatusReport { mirror: "<b>m</b>".into(), ..blocked_report() });
+    let answer = server.request("GET", "/").await;
+    assert!(answer.to_ascii_lowercase().contains("content-type: text/html"), "{answer}");
+    let page = body(&answer);
+    assert!(page.contains("<span class=\"action-needed\">blocked</span>"), "{page}");
+    assert!(page.contains("&lt;b&gt;m&lt;/b&gt;") && !page.contains("<b>m"), "{page}");
+    assert!(page.contains("Last checks") && page.contains("drift: "), "{page}");
+    assert!(page.contains("Differences"), "{page}");
+    assert!(page.contains("<a href=\"/metrics\">"), "{page}");
+    assert_eq!(status(&server.request("GET", "/page.css").await), "200");
+    let plain = server.exchange("GET / HTTP/1.0\r\nHost: x\r\nAccept: text/plain\r\n\r\n").await;
+    assert!(body(&plain).contains("/api/v1/checks"), "{plain}");
+}

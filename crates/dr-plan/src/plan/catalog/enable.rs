@@ -93,6 +93,7 @@ fn mirror(topology: &Topology) -> Phase {
         )
         .confirm(Confirmation { statement, facts: Vec::new(), word: standby.name.clone() })
         .step(take_over::record_role("role-standby", Side::Standby, "standby"))
+        .step(admit())
         .step(install(topology))
         .step(
             Step::watched(
@@ -114,6 +115,23 @@ fn mirror(topology: &Topology) -> Phase {
             .after("the mirror follows", Probe::MirrorState { state: "following".to_owned() })
             .minutes(120),
         )
+}
+
+fn admit() -> Step {
+    Step::automatic(
+        "admit-mirror",
+        "Let a mirror write here",
+        Action::AdmitMirror,
+        "A cluster that has been promoted once keeps every mirror out. When it becomes a standby \
+         again, that mark goes; mirrors of before stay fenced, since the epoch only grows. A \
+         cluster that never was a standby has none.",
+    )
+    .before(
+        "the role that is recorded is standby",
+        Probe::RoleRecorded { side: Side::Standby, role: "standby".to_owned() },
+    )
+    .after("there is no mark of a promotion", Probe::MirrorAdmitted)
+    .minutes(5)
 }
 
 fn logged(text: &str) -> Probe {

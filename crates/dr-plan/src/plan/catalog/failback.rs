@@ -8,7 +8,7 @@ use crate::plan::step::Step;
 use crate::plan::{Check, Gate, Phase};
 use crate::topology::Topology;
 
-use super::{attested, enable, take_over};
+use super::{attested, enable, host, take_over};
 
 /// Where the bundle is written, beside the topology file.
 fn bundle(topology: &Topology) -> String {
@@ -127,6 +127,23 @@ fn give_up(topology: &Topology) -> Phase {
                 Probe::RoleRecorded { side: Side::Standby, role: "standby".to_owned() },
             )
             .after("the shield is gone", shield_gone()),
+        )
+        .step(
+            Step::by_hand(
+                "serve-vip",
+                "Serve its virtual IP again",
+                "The domain leads to the other cluster; by its virtual IP it is reached as the \
+                 standby.",
+            )
+            .tell(format!("Let the load balancer serve {} again.", topology.standby.vip))
+            .after(
+                format!("{}:6443 answers", host(&topology.standby.vip)),
+                Probe::Connects {
+                    host: topology.standby.vip.clone(),
+                    port: 6443,
+                    from: Place::Here,
+                },
+            ),
         )
 }
 

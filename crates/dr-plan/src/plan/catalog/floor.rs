@@ -9,23 +9,17 @@ use crate::topology::{Cluster, Topology};
 use super::{REVISION_MARGIN, host};
 
 /// What is stopped meanwhile, by its manifests.
-const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
+pub(in crate::plan) const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
                          /etc/kubernetes/manifests/kube-controller-manager.yaml";
 
 pub(super) fn phase(topology: &Topology) -> Phase {
     Phase::new("floor", &format!("Lift the revision of {}", topology.standby.name))
-        .step(lift(&topology.standby))
+        .step(lift(topology))
 }
 
-fn lift(standby: &Cluster) -> Step {
-    let members: Vec<String> = standby
-        .nodes
-        .iter()
-        .map(|node| format!("{}=https://{}:2380", node.name, host(&node.address)))
-        .collect();
-    let members = members.join(",");
-    let endpoint = standby.etcd.endpoints.first().map_or("", String::as_str);
-    let mut step = Step::by_hand(
+fn lift(topology: &Topology) -> Step {
+    let standby = &topology.standby;
+    let step = Step::by_hand(
         "lift-revision",
         "Restore its etcd once with a higher revision",
         "Every revision that the primary has handed out becomes older than all that the standby \
@@ -33,6 +27,12 @@ fn lift(standby: &Cluster) -> Step {
          for events that it has missed. Done now it costs one restart; done in a failover it costs \
          the failover. A standby whose revision is above already is left alone.",
     )
+    .tell("In one shell, reckon from the primary's revision by how much to lift the standby's.")
+    .type_in(format!(
+        "FLOOR=$(( $({} endpoint status -w fields | sed -n 's/^\"Revision\" : //p' \
+         | sort -n | tail -1) + {REVISION_MARGIN} )); echo $FLOOR",
+        etcdctl(&topology.primary),
+    ))
     .tell(
         "On every control-plane node, stop the API server and the controller manager: both remember \
          the old revisions until they start anew.",
@@ -40,28 +40,13 @@ fn lift(standby: &Cluster) -> Step {
     .type_in(for_each(standby, "mkdir -p /etc/kubernetes/stopped"))
     .type_in(for_each(standby, &format!("mv {MANIFESTS} /etc/kubernetes/stopped/")))
     .tell("Take one snapshot.")
-    .type_in(format!(
-        "etcdctl --endpoints {endpoint} --cacert {} --cert {} --key {} snapshot save floor.db",
-        standby.etcd.cacert, standby.etcd.cert, standby.etcd.key
-    ))
+    .type_in(format!("{} snapshot save floor.db", etcdctl(standby)))
     .tell(
         "On every control-plane node, stop etcd in the same way, set its data folder aside, and \
          restore the snapshot. The names are those in each member's manifest.",
     );
-    for node in &standby.nodes {
-        step = step.type_in(format!(
-            "scp floor.db {user}@{at}:/var/tmp/floor.db\n\
-             ssh {user}@{at} etcdutl snapshot restore /var/tmp/floor.db \
-             --bump-revision {REVISION_MARGIN} --mark-compacted \
-             --name {name} --initial-cluster {members} \
-             --initial-advertise-peer-urls https://{url}:2380 --data-dir /var/lib/etcd",
-            user = standby.ssh_user,
-            at = node.address,
-            name = node.name,
-            url = host(&node.address),
-        ));
-    }
-    step.tell("Start etcd on all nodes, then the rest: move the manifests back.")
+    restores(standby, step)
+        .tell("Start etcd on all nodes, then the rest: move the manifests back.")
         .tell("etcdutl knows these flags from 3.4.27, 3.5.10 and 3.6 on.")
         .after(
             "the standby's revision is far above the primary's",
@@ -74,8 +59,48 @@ fn lift(standby: &Cluster) -> Step {
         .undo("Stop etcd on every node and put the data folders that were set aside back.")
 }
 
+/// One member is restored on its node; all from the same snapshot, by the same number.
+fn restores(standby: &Cluster, mut step: Step) -> Step {
+    let members = standby
+        .nodes
+        .iter()
+        .map(|node| format!("{}=https://{}:2380", node.name, host(&node.address)));
+    let members = members.collect::<Vec<_>>().join(",");
+    for node in &standby.nodes {
+        step = step.type_in(format!(
+            "scp floor.db {user}@{at}:/var/tmp/floor.db\n\
+             ssh {user}@{at} sudo etcdutl snapshot restore /var/tmp/floor.db \
+             --bump-revision $FLOOR --mark-compacted \
+             --name {name} --initial-cluster {members} \
+             --initial-advertise-peer-urls https://{url}:2380 --data-dir /var/lib/etcd",
+            user = standby.ssh_user,
+            at = node.address,
+            name = node.name,
+            url = host(&node.address),
+        ));
+    }
+    step
+}
+
+/// The beginning of an `etcdctl` command line that speaks to the cluster's first member.
+fn etcdctl(cluster: &Cluster) -> String {
+    let etcd = &cluster.etcd;
+    let mut line = "etcdctl".to_owned();
+    for (flag, value) in [
+        ("endpoints", etcd.endpoints.first().map_or("", String::as_str)),
+        ("cacert", &etcd.cacert),
+        ("cert", &etcd.cert),
+        ("key", &etcd.key),
+    ] {
+        if !value.is_empty() {
+            line.extend([" --", flag, " ", value]);
+        }
+    }
+    line
+}
+
 /// One `ssh` line for every control-plane node.
-pub(super) fn for_each(cluster: &Cluster, command: &str) -> String {
+pub(in crate::plan) fn for_each(cluster: &Cluster, command: &str) -> String {
     let lines = cluster
         .nodes
         .iter()

@@ -4,7 +4,7 @@ mod check;
 mod enable;
 mod failback;
 mod failover;
-mod floor;
+pub(super) mod floor;
 mod gates;
 mod install;
 mod install_standby;

@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use super::{Call, State, decode};
+use super::{Call, NEVER, State, decode};
 
 /// Runs a command that does what the test says, over WebSocket.
 pub(super) fn exec(
@@ -23,6 +23,10 @@ pub(super) fn exec(
     let command = words.join(" ");
     let (code, output) = {
         let mut state = state.lock().unwrap();
+        let refused = state.refused.iter().find(|(beginning, ..)| path.starts_with(beginning));
+        if let Some((_, status, _)) = refused {
+            return Response::builder().status(*status).body(Full::default()).unwrap();
+        }
         let (path, body) = (path.to_owned(), command.clone());
         let authorization = String::new();
         state.calls.push(Call { method: Method::GET, path, body, authorization });
@@ -49,6 +53,9 @@ pub(super) fn exec(
             (0x82, [b"\x03", status.to_string().as_bytes()].concat()),
         ];
         for (head, payload) in frames {
+            if code == NEVER && payload.starts_with(b"\x03") {
+                std::future::pending::<()>().await;
+            }
             let mut frame = vec![head];
             match u8::try_from(payload.len()) {
                 Ok(short) if short < 126 => frame.push(short),

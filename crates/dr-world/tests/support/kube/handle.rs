@@ -46,7 +46,9 @@ fn get(state: &State, path: &str, query: &str) -> Answer {
         return (200, found.clone());
     }
     let kind = path.rsplit('/').next().unwrap();
-    if !["pods", "services", "serviceaccounts"].contains(&kind) {
+    let lists = ["pods", "services", "serviceaccounts"];
+    let workloads = ["deployments", "statefulsets", "daemonsets"];
+    if !lists.contains(&kind) && !workloads.contains(&kind) {
         return refusal(404, &format!("{path} not found"));
     }
     let selector = query.split('&').find_map(|pair| pair.strip_prefix("labelSelector="));

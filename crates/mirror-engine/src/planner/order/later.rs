@@ -51,6 +51,8 @@ pub(super) struct Known<'a> {
 pub(crate) struct Orphan {
     /// Its key, as the standby spells it.
     pub(crate) key: Key,
+    /// The hash of its own uid, if it has one.
+    pub(crate) uid: Option<u64>,
     /// The hashes of the uids of its owners, none of which will be on the standby.
     pub(crate) owners: Box<[u64]>,
 }
@@ -116,7 +118,7 @@ pub(super) fn release(later: Vec<Later>, known: &Known<'_>) -> Released {
 
 fn orphan(member: &Later) -> Orphan {
     let owners = member.owners.iter().map(|owner| owner.uid).collect();
-    Orphan { key: member.wanted.standby_key.clone(), owners }
+    Orphan { key: member.wanted.standby_key.clone(), uid: member.uid, owners }
 }
 
 impl Known<'_> {

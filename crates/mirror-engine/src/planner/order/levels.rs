@@ -198,8 +198,8 @@ mod tests {
             }
             prop_assert_eq!(group_of.len(), nodes.len());
             for (at, node) in nodes.iter().enumerate() {
-                for owner in node.owners.iter().filter(|owner| **owner < nodes.len() as u64) {
-                    prop_assert!(group_of[&(*owner as usize)] <= group_of[&at]);
+                for owner in node.owners.iter().map(|owner| usize::try_from(*owner).unwrap()) {
+                    prop_assert!(group_of.get(&owner).is_none_or(|of| *of <= group_of[&at]));
                 }
             }
         }
@@ -215,7 +215,7 @@ mod tests {
                 for from in &group {
                     let (mut reached, mut todo) = (Vec::new(), vec![*from]);
                     while let Some(at) = todo.pop() {
-                        for owner in nodes[at].owners.iter().map(|owner| *owner as usize) {
+                        for owner in nodes[at].owners.iter().map(|o| usize::try_from(*o).unwrap()) {
                             if owner < nodes.len() && !reached.contains(&owner) {
                                 reached.push(owner);
                                 todo.push(owner);

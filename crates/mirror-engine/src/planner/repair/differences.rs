@@ -93,8 +93,9 @@ impl Differences {
                     }
                 }
                 Step::Both(primary, standby) => {
+                    let held = withheld.holds(&standby.key);
                     self.compared = standby.key;
-                    if self.kinds.different && primary.value != standby.value {
+                    if self.kinds.different && !held && primary.value != standby.value {
                         return Next::Found(Difference::Different(primary, standby.modified));
                     }
                 }

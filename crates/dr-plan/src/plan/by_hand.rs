@@ -1,0 +1,103 @@
+//! What a person types who does an action that a program would do.
+
+use super::action::Action;
+use super::catalog::floor::{MANIFESTS, for_each};
+use super::check::{Side, Target};
+use super::shield::write_shield;
+use crate::topology::{Cluster, Topology};
+
+/// The config map in which a cluster's role is recorded.
+pub const ROLE_RECORD: &str = "etcd-sync-role";
+
+impl Action {
+    /// Returns lines for a shell that come to the same; `None` if only this software can do it.
+    #[must_use]
+    pub fn by_hand(&self, topology: &Topology) -> Option<String> {
+        let namespace = &topology.mirror.namespace;
+        let kubectl = |target: &Target| kubectl(topology, target);
+        let own = |side: &Side| of(topology, *side).kubernetes.kubectl();
+        Some(match self {
+            Self::FenceMirror | Self::AdmitMirror | Self::ExportWrites { .. } => return None,
+            Self::RunCheck => check(topology),
+            Self::PauseMirror => order("pause", topology),
+            Self::ResumeMirror => order("resume", topology),
+            Self::RaiseShield { side } => {
+                format!("{} apply -f - <<'END'\n{}END", own(side), write_shield())
+            }
+            Self::LowerShield { side } => format!(
+                "{} delete --ignore-not-found \
+                 validatingadmissionpolicybinding,validatingadmissionpolicy etcd-sync-write-shield",
+                own(side)
+            ),
+            Self::RestartPods { target, namespace, selector } => {
+                format!("{} delete pods -n {namespace} -l '{selector}'", kubectl(target)?)
+            }
+            Self::Scale { target, namespace, deployment, replicas } => format!(
+                "{} scale deployment {deployment} -n {namespace} --replicas={replicas}",
+                kubectl(target)?
+            ),
+            Self::RecordRole { side, role } => format!(
+                "{kubectl} create configmap {ROLE_RECORD} -n {namespace} \
+                 --from-literal=role={role} --dry-run=client -o yaml | {kubectl} apply -f -",
+                kubectl = own(side)
+            ),
+            // The kubelet stops what has no manifest and starts what has one; half a minute is
+            // longer than it takes to look.
+            Self::RestartControllers { side } => for_each(
+                of(topology, *side),
+                &format!(
+                    "sh -c 'mkdir -p /etc/kubernetes/stopped && \
+                     mv {MANIFESTS} /etc/kubernetes/stopped/ && sleep 30; \
+                     mv /etc/kubernetes/stopped/* /etc/kubernetes/manifests/'"
+                ),
+            ),
+        })
+    }
+}
+
+const fn of(topology: &Topology, side: Side) -> &Cluster {
+    match side {
+        Side::Primary => &topology.primary,
+        Side::Standby => &topology.standby,
+    }
+}
+
+fn kubectl(topology: &Topology, target: &Target) -> Option<String> {
+    match target {
+        Target::Side(side) => Some(of(topology, *side).kubernetes.kubectl()),
+        Target::Workload(name) => {
+            let mut clusters = topology.workload_clusters.iter();
+            clusters.find(|cluster| cluster.name == *name).map(|found| found.kubernetes.kubectl())
+        }
+    }
+}
+
+/// Asks the monitor; without an address of its own, on a node of the standby.
+fn check(topology: &Topology) -> String {
+    let monitor = topology.mirror.monitor.trim_end_matches('/');
+    if !monitor.is_empty() {
+        return format!("curl {monitor}/check");
+    }
+    let kubectl = topology.standby.kubernetes.kubectl();
+    let namespace = &topology.mirror.namespace;
+    format!(
+        "curl http://$({kubectl} get svc -n {namespace} etcd-sync-monitor \
+         -o jsonpath='{{.spec.clusterIP}}')/check"
+    )
+}
+
+/// An order to the mirror, which goes through the standby's etcd.
+fn order(verb: &str, topology: &Topology) -> String {
+    let etcd = &topology.standby.etcd;
+    let mut line = format!(
+        "etcd-sync {verb} --mirror-name {} --standby-endpoints {}",
+        topology.mirror.name,
+        etcd.endpoints.join(",")
+    );
+    for (flag, value) in [("cacert", &etcd.cacert), ("cert", &etcd.cert), ("key", &etcd.key)] {
+        if !value.is_empty() {
+            line.extend([" --standby-", flag, " ", value]);
+        }
+    }
+    line
+}
