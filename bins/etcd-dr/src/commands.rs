@@ -1,11 +1,12 @@
 //! From a parsed command line to the code that answers it.
 
+use dr_plan::plan::PlanName;
 use indicatif::MultiProgress;
 use mirror_config::{Exit, Failure, Log, LogLevel, logging, output};
 use serde_json::json;
 
 use crate::cli::{self, Cli, Form, Verb};
-use crate::{init, report, runbook};
+use crate::{abandon, fence, init, preflight, rehearse, report, run, runbook};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
@@ -17,6 +18,18 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Init(flags) => init::init(*flags, output),
         Verb::Runbook(flags) => runbook::runbook(&flags, output),
         Verb::Report(flags) => report::report(&flags, output),
+        Verb::Install(flags) => run::run(PlanName::Install, &flags, output),
+        Verb::Enable(flags) => run::run(PlanName::Enable, &flags, output),
+        Verb::Check(flags) => run::run(PlanName::Check, &flags, output),
+        Verb::Switchover(flags) => run::run(PlanName::Switchover, &flags, output),
+        Verb::Failover(flags) => run::run(PlanName::Failover, &flags, output),
+        Verb::Failback(flags) => run::run(PlanName::Failback, &flags, output),
+        Verb::Upgrade(flags) => run::run(PlanName::Upgrade, &flags, output),
+        Verb::Upload(flags) => run::run(PlanName::Upload, &flags, output),
+        Verb::Drill(flags) => rehearse::drill(&flags, output),
+        Verb::Preflight(flags) => preflight::preflight(&flags, output),
+        Verb::Fence(flags) => fence::fence(&flags, output),
+        Verb::Abandon(flags) => abandon::abandon(&flags, output),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
     }

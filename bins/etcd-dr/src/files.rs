@@ -1,7 +1,9 @@
-//! Files that are read: small, as text.
+//! Files that are read: small, as text; and a word that is typed.
 
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
+use dr_plan::samples::Samples;
 use dr_plan::topology::Topology;
 use mirror_config::Failure;
 
@@ -37,4 +39,33 @@ fn read(flag: &str, file: &Path, bytes_max: u64) -> Result<Vec<u8>, Failure> {
         return Err(unreadable(format!("larger than {} MiB", bytes_max >> 20)));
     }
     std::fs::read(file).map_err(|error| unreadable(error.to_string()))
+}
+
+/// Adds samples to those in a file, which is made if there is none.
+pub(crate) fn add_samples(file: &Path, samples: &Samples) -> Result<(), Failure> {
+    let told = |why: &dyn std::fmt::Display| {
+        Failure::undecided(format!("--samples: {}: {why}", file.display()))
+    };
+    let mut kept = Samples::default();
+    if file.exists() {
+        let text = String::from_utf8(record("--samples", file)?);
+        let text = text.map_err(|_| told(&"the samples are no text"))?;
+        kept = Samples::decode(&text).map_err(|bad| told(&bad))?;
+    }
+    samples.buckets().for_each(|bucket| kept.add(bucket.worst));
+    // Beside it first: a file that is half written would be no samples at all.
+    let beside = file.with_extension("part");
+    std::fs::write(&beside, kept.encode()).map_err(|error| told(&error))?;
+    std::fs::rename(&beside, file).map_err(|error| told(&error))
+}
+
+/// Asks whoever sits at the terminal to type a word.
+pub(crate) fn typed(question: &str, word: &str) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("{question} stdin is no terminal: give --yes")));
+    }
+    let _ = write!(io::stderr(), "{question} Type {word} to go on: ");
+    let mut line = String::new();
+    io::stdin().lock().read_line(&mut line).map_err(Failure::undecided)?;
+    Ok(line.trim() == word)
 }

@@ -1,11 +1,18 @@
 //! The operator's runbook: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
+mod abandon;
 mod cli;
 mod commands;
+mod fence;
 mod files;
 mod init;
+mod interrupt;
+mod mirror;
+mod preflight;
+mod rehearse;
 mod report;
+mod run;
 mod runbook;
 
 use std::process::ExitCode;

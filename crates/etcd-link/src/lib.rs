@@ -7,6 +7,7 @@ mod classify;
 mod credentials;
 mod deadline;
 mod dial;
+mod health;
 mod lease;
 mod link;
 mod pack;
@@ -17,6 +18,7 @@ mod standby;
 mod txn;
 mod watch;
 
+pub use health::MemberHealth;
 pub use primary::Primary;
 pub use settings::{Settings, SettingsError};
 pub use standby::{Admits, Standby};

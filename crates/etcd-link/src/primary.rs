@@ -5,6 +5,7 @@ use std::sync::Arc;
 use etcd_mvcc::{Entry, Failure, Head, Key, KeyRange, Page, PageRequest, PrimaryRevision};
 use etcd_mvcc::{ReadHead, ReadRange, WatchRange};
 
+use crate::health::MemberHealth;
 use crate::link::Link;
 use crate::settings::{Settings, SettingsError};
 use crate::watch::{self, Watch};
@@ -38,6 +39,20 @@ impl Primary {
     /// Dropping the future leaves nothing behind.
     pub async fn version(&self) -> Result<String, Failure> {
         self.link.version().await
+    }
+
+    /// Asks one member how it is; to hear of each, prepare one of these for each. It answers
+    /// without a quorum too. Some versions of etcd answer root only.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the member from answering.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn health(&self) -> Result<MemberHealth, Failure> {
+        self.link.health().await
     }
 
     /// Returns the revision up to which the history is compacted: the oldest that can still be

@@ -141,16 +141,34 @@ impl Access {
         call: &Call,
         limit: Duration,
     ) -> Result<Found, KubeError> {
+        let reply = self.reply(at, call, limit).await?;
+        self.read(&reply)
+    }
+
+    /// Connects, asks, and reads an answer that is a text, such as a log.
+    pub(super) async fn text(&self, call: &Call, limit: Duration) -> Result<String, KubeError> {
+        let reply = self.reply(None, call, limit).await?;
+        if reply.status.is_success() {
+            return Ok(String::from_utf8_lossy(&reply.body).into_owned());
+        }
+        self.read(&reply).map(|_| String::new())
+    }
+
+    async fn reply(
+        &self,
+        at: Option<&Address>,
+        call: &Call,
+        limit: Duration,
+    ) -> Result<Reply, KubeError> {
         let until = Instant::now() + limit;
         let request = self.request(call)?;
         let stream = self.connect(at, limit).await?;
         let left = until.saturating_duration_since(Instant::now());
         let reply = exchange(stream, request, left).await;
-        let reply = reply.map_err(|why| {
+        reply.map_err(|why| {
             let address = at.unwrap_or(&self.server.address);
             KubeError::Lost(self.hide(&format!("{address}: {why}")))
-        })?;
-        self.read(&reply)
+        })
     }
 
     fn read(&self, reply: &Reply) -> Result<Found, KubeError> {

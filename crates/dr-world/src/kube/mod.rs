@@ -9,6 +9,7 @@ mod error;
 mod exec;
 mod identity;
 mod kubeconfig;
+mod logs;
 mod pods;
 mod role;
 mod scale;

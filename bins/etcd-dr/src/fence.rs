@@ -1,0 +1,123 @@
+//! The promotion fence, by itself.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dr_plan::Timestamp;
+use dr_plan::plan::Side;
+use etcd_link::Standby;
+use etcd_mvcc::Revision as _;
+use mirror_config::{Exit, Failure, output};
+use mirror_engine::orders::OrderError;
+use mirror_engine::promotion::{self, Fence, FenceDigest};
+use serde_json::json;
+
+use crate::cli::{FenceFlags, Form};
+use crate::files;
+use crate::interrupt::until_interrupted;
+use crate::mirror::EtcdAt;
+use crate::run::operator;
+
+/// Raises the fence, shows it, or takes it back.
+pub(crate) fn fence(flags: &FenceFlags, form: Form) -> Result<Exit, Failure> {
+    form.is_for_results()?;
+    let topology = files::topology(&flags.topology)?;
+    let standby = EtcdAt { topology: &topology, side: Side::Standby }.mirrored()?;
+    let name = &topology.mirror.name;
+    if let Some(digest) = flags.release {
+        return release(&standby, name, digest, form);
+    }
+    let seen = until_interrupted(async {
+        promotion::fence(&standby, name).await.map_err(Failure::undecided)
+    })?;
+    let fence = match (seen, flags.show) {
+        (Some(fence), _) => fence,
+        (None, true) => return not_promoted(form),
+        (None, false) => {
+            let word = &topology.standby.name;
+            if !flags.yes
+                && !files::typed(&format!("Fence every mirror of {word} for good?"), word)?
+            {
+                return Err(Failure::refused("nothing was done: it was not confirmed"));
+            }
+            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            until_interrupted(async {
+                promotion::promote(&standby, name, &operator(), at)
+                    .await
+                    .map_err(Failure::undecided)
+            })?
+        }
+    };
+    show(&fence, form)
+}
+
+fn release(
+    standby: &Standby,
+    name: &str,
+    digest: FenceDigest,
+    form: Form,
+) -> Result<Exit, Failure> {
+    until_interrupted(async {
+        promotion::take_back(standby, name, digest).await.map_err(|error| match error {
+            OrderError::NotPromoted | OrderError::OtherFence(_) => Failure::refused(error),
+            OrderError::Standby(_)
+            | OrderError::Record(_)
+            | OrderError::Raced
+            | OrderError::Promoted
+            | OrderError::StandsStill => Failure::undecided(error),
+        })
+    })?;
+    let reason = "taken back: a mirror may write there again";
+    match form {
+        Form::Json => output::json(&json!({
+            "verdict": "released", "reason": reason, "next_steps": ["etcd-sync status"],
+        }))?,
+        Form::Text | Form::Markdown | Form::Html => output::result(&format!("{reason}\n"))?,
+    }
+    Ok(Exit::Done)
+}
+
+fn not_promoted(form: Form) -> Result<Exit, Failure> {
+    let reason = "the standby is not promoted";
+    match form {
+        Form::Json => {
+            output::json(&json!({ "verdict": "none", "reason": reason, "next_steps": [] }))?;
+        }
+        Form::Text | Form::Markdown | Form::Html => output::result(&format!("{reason}\n"))?,
+    }
+    Ok(Exit::Differs)
+}
+
+fn show(fence: &Fence, form: Form) -> Result<Exit, Failure> {
+    let at = Timestamp::from_ms(fence.promotion.at.saturating_mul(1_000));
+    let (by, epoch, digest) = (&fence.promotion.by, fence.promotion.epoch, fence.digest());
+    let release = format!("etcd-dr fence --release {digest}");
+    let checkpoint = fence.checkpoint.map(|revision| revision.get());
+    let written_at = fence.written_at.map(|revision| revision.get());
+    if form == Form::Json {
+        output::json(&json!({
+            "verdict": "promoted",
+            "reason": format!("promoted by {by} at {at}"),
+            "next_steps": [release],
+            "by": by,
+            "at": fence.promotion.at,
+            "epoch": epoch,
+            "standby_revision": fence.revision.get(),
+            "pair": { "primary_revision": checkpoint, "standby_revision": written_at },
+            "digest": digest.to_string(),
+        }))?;
+        return Ok(Exit::Done);
+    }
+    let pair = match (checkpoint, written_at) {
+        (Some(checkpoint), Some(written)) => {
+            format!("primary revision {checkpoint}, written at standby revision {written}")
+        }
+        _ => "none: the standby was not whole".to_owned(),
+    };
+    output::result(&format!(
+        "promoted by  {by}\nat           {at}\nepoch        {epoch}\n\
+         from         standby revision {}: nothing of a mirror's lands from there on\n\
+         last pair    {pair}\ndigest       {digest}\ntaken back   {release}\n",
+        fence.revision
+    ))?;
+    Ok(Exit::Done)
+}

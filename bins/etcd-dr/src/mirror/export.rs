@@ -1,0 +1,218 @@
+//! Exports what one cluster alone has written since the roles changed.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use dr_plan::Answer;
+use dr_plan::plan::Side;
+use dr_plan::runner::Acted;
+use etcd_link::{Primary, Standby};
+use etcd_mvcc::{
+    Change, Failure, FailureClass, Head, Key, KeyRange, PrimaryRevision, ReadHead as _,
+    ReadRange as _, Revision as _, StandbyRevision, Walk, WalkLimits,
+};
+use mirror_engine::orders::read_state;
+use mirror_engine::promotion;
+use sha2::{Digest as _, Sha256};
+
+use super::Etcds;
+use super::bundle::{BundleError, Manifest, Source, Subject, Writer, hex, verify};
+use super::history::replay;
+use super::status::since_1970;
+use super::words::{fails, holds, unknown};
+
+/// The cluster whose writes are looked for, and the one that had mirrored it.
+struct Former {
+    cluster: Primary,
+    head: Head<PrimaryRevision>,
+    follower: Standby,
+    /// Up to here the follower had everything.
+    mirrored: PrimaryRevision,
+    /// The follower's revision at which it was so.
+    written_at: StandbyRevision,
+}
+
+impl Etcds {
+    /// Writes the bundle.
+    pub(super) async fn export_writes(&self, side: Side, path: &str) -> Acted {
+        match self.export(side, path).await {
+            Ok(manifest) => {
+                tracing::info!("{path}: {}", manifest.told());
+                Acted::Accepted
+            }
+            Err(why) => Acted::Refused(why),
+        }
+    }
+
+    async fn export(&self, side: Side, path: &str) -> Result<Manifest, String> {
+        let former = self.former(side).await?;
+        let folder = self.bundle_folder(path);
+        let told = |error: io::Error| format!("{}: {error}", folder.display());
+        let mut writer = Writer::begin(&folder).map_err(told)?;
+        let (source, writer) = match self.replayed(&former, &mut writer).await {
+            Ok(()) => (Source::History, writer),
+            Err(failure) if failure.class == FailureClass::Resync => {
+                let mut writer = Writer::begin(&folder).map_err(told)?;
+                self.compared(&former, &mut writer).await.map_err(|why| why.to_string())?;
+                (Source::Comparison, writer)
+            }
+            Err(failure) => return Err(failure.to_string()),
+        };
+        let subject = Subject {
+            cluster: self.cluster(side).name.clone(),
+            cluster_id: former.head.cluster.to_string(),
+            after: former.mirrored,
+            until: former.head.revision,
+            source,
+            state_sha256: self.state(&former).await.map_err(|failure| failure.to_string())?,
+            written_at_ms: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
+        };
+        writer.finish(subject).map_err(told)
+    }
+
+    /// Looks up where the two clusters parted: the last pair of the mirror that ran from `side` to
+    /// the other.
+    async fn former(&self, side: Side) -> Result<Former, String> {
+        let other = match side {
+            Side::Primary => Side::Standby,
+            Side::Standby => Side::Primary,
+        };
+        let cluster = self.reader(side).map_err(|wrong| wrong.message)?;
+        let follower = self.at(other).mirrored().map_err(|wrong| wrong.message)?;
+        let head = cluster.head().await.map_err(|failure| failure.to_string())?;
+        let stored = read_state(&follower, self.name()).await.map_err(|error| error.to_string())?;
+        let (name, follower_name) = (&self.cluster(side).name, &self.cluster(other).name);
+        let (Some(checkpoint), Some(written_at)) = (stored.checkpoint, stored.written_at) else {
+            return Err(format!(
+                "{follower_name} has no checkpoint of a mirror: {name} was never mirrored there"
+            ));
+        };
+        if checkpoint.cluster != head.cluster {
+            let theirs = checkpoint.cluster;
+            return Err(format!(
+                "the checkpoint on {follower_name} is of cluster {theirs}, not of {name}, {}",
+                head.cluster
+            ));
+        }
+        match promotion::fence(&follower, self.name()).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                return Err(format!("{follower_name} is not promoted: its mirror may go on"));
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        if !checkpoint.is_whole() {
+            // Whatever it had, it had not all: one that had nothing is the safe reckoning.
+            return Err(format!(
+                "{follower_name} was not whole when it was promoted; keep a snapshot of {name}'s etcd instead"
+            ));
+        }
+        Ok(Former { cluster, head, follower, mirrored: checkpoint.revision, written_at })
+    }
+
+    async fn replayed(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+        let each = |group: etcd_mvcc::Group<PrimaryRevision>| {
+            let mut changes = group.changes.iter();
+            let admitted = changes.by_ref().filter(|change| self.admits(change.key()));
+            for change in admitted {
+                writer.add(change).map_err(unwritten)?;
+            }
+            Ok(())
+        };
+        replay(&former.cluster, former.mirrored, former.head.revision, each).await
+    }
+
+    /// What differs between the cluster as it is and the other as it was at the pair. What the
+    /// other wrote since does not count; if that is compacted too, nothing can be told apart.
+    async fn compared(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+        let mut before = self.mirrored_then(former).await?;
+        let at = former.head.revision;
+        let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), false);
+        while let Some(request) = walk.request(Some(at)) {
+            let page = former.cluster.read_page(request.clone()).await?;
+            for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
+                let then = self.scope.place(&entry.key).and_then(|place| before.remove(&place));
+                if then != Some(entry.value.fingerprint()) {
+                    writer.add(&Change::Put(entry.clone())).map_err(unwritten)?;
+                }
+            }
+            walk.advance(&request, &page);
+        }
+        for key in before.keys().filter_map(|place| self.scope.primary_key(place)) {
+            writer.add(&Change::Delete { key, modified: at }).map_err(unwritten)?;
+        }
+        Ok(())
+    }
+
+    /// What the follower held in scope when it had everything: keys and fingerprints of values.
+    async fn mirrored_then(&self, former: &Former) -> Result<BTreeMap<Key, u128>, Failure> {
+        let mut held = BTreeMap::new();
+        let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), false);
+        while let Some(request) = walk.request(Some(former.written_at)) {
+            let page = former.follower.read_page(request.clone()).await?;
+            let admitted = |key: &Key| self.scope.admits_standby(key.as_bytes());
+            for entry in page.entries.iter().filter(|entry| admitted(&entry.key)) {
+                held.insert(entry.key.clone(), entry.value.fingerprint());
+            }
+            walk.advance(&request, &page);
+        }
+        Ok(held)
+    }
+
+    fn admits(&self, key: &Key) -> bool {
+        self.scope.admits(key.as_bytes())
+    }
+
+    fn bundle_folder(&self, path: &str) -> PathBuf {
+        self.folder.join(path)
+    }
+
+    /// Whether the bundle is whole, is of the old cluster since the roles changed, and nothing was
+    /// written there after it.
+    pub(super) async fn bundle_written(&self, path: &str) -> Answer {
+        let manifest = match verify(&self.bundle_folder(path)) {
+            Ok(manifest) => manifest,
+            Err(error @ (BundleError::Absent | BundleError::Damaged(_))) => {
+                return fails(format!("{path}: {error}"));
+            }
+            Err(error @ BundleError::Unreadable(..)) => return unknown(format!("{path}: {error}")),
+        };
+        let former = match self.former(Side::Standby).await {
+            Ok(former) => former,
+            Err(why) => return unknown(why),
+        };
+        let told = manifest.told();
+        if manifest.cluster_id != former.head.cluster.to_string()
+            || manifest.after_revision != former.mirrored.get()
+        {
+            return fails(format!("{path} is of another time: {told}"));
+        }
+        match self.state(&former).await {
+            Ok(state) if state == manifest.state_sha256 => holds(told),
+            Ok(_) => fails(format!("{told}; it was written to since")),
+            Err(failure) => unknown(failure.to_string()),
+        }
+    }
+
+    /// The digest of every key in scope and its newest revision. A key that was deleted is missing
+    /// in it, so whatever is written changes it.
+    async fn state(&self, former: &Former) -> Result<String, Failure> {
+        let mut state = Sha256::new();
+        let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
+        while let Some(request) = walk.request(Some(former.head.revision)) {
+            let page = former.cluster.read_page(request.clone()).await?;
+            for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
+                state.update(entry.key.len().to_be_bytes());
+                state.update(entry.key.as_bytes());
+                state.update(entry.modified.get().to_be_bytes());
+            }
+            walk.advance(&request, &page);
+        }
+        Ok(hex(state))
+    }
+}
+
+fn unwritten(error: io::Error) -> Failure {
+    Failure::new(FailureClass::Fatal, format!("the bundle can't be written: {error}"))
+}

@@ -1,0 +1,194 @@
+//! `etcd-dr PLAN`: a plan, run.
+//!
+//! The plan's state machine says what to do next; here it is done, one thing after the other, and
+//! handed back. Before anything is done its line is in the journal and on the disk, so that whoever
+//! comes after a crash knows what may have happened.
+
+mod asker;
+mod guard;
+mod journal_file;
+mod outcome;
+mod pair;
+mod teller;
+mod whom;
+
+pub(crate) use journal_file::JournalFile;
+pub(crate) use pair::Pair;
+pub(crate) use whom::operator;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use dr_plan::Timestamp;
+use dr_plan::journal::{Entry, Event, Progress};
+use dr_plan::plan::{Plan, PlanName};
+use dr_plan::runner::{Effect, Input, Outcome, Overrides, Refusal, Runner};
+use dr_plan::topology::Topology;
+use mirror_config::{Exit, Failure};
+
+use crate::cli::{Form, RunFlags};
+use crate::interrupt::until_interrupted;
+use crate::{files, rehearse};
+use asker::{Asker, Said};
+use guard::StartAt;
+use outcome::Ended;
+use teller::Teller;
+
+/// The journal's name, beside the topology file, unless told otherwise.
+const JOURNAL: &str = "journal.jsonl";
+
+/// Runs a plan, or goes on with it.
+pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, Failure> {
+    form.is_for_results()?;
+    let topology = files::topology(&flags.topology)?;
+    let place = Place::new(flags);
+    if flags.dry_run {
+        return rehearse::dry_run(name, &topology, flags, &place, form);
+    }
+    let (journal, entries) = JournalFile::open(&place.journal)?;
+    let progress = Progress::from(&entries);
+    let topology = as_begun(topology, progress.as_ref());
+    let plan = Plan::new(name, &topology);
+    let overrides = Overrides::new(&plan, flags.overridden()?).map_err(|no| refused(&no))?;
+    let from = StartAt::new(&plan, flags.from.as_deref(), progress.as_ref())?;
+    let asker = Asker::new(&plan, flags)?;
+    let runner = Runner::new(plan.clone(), &topology.digest(), false, overrides, progress)
+        .map_err(|no| refused(&no))?;
+    let pair = Pair::new(&topology, &flags.look, &place.folder)?;
+    let mut performer = Performer {
+        runner,
+        journal,
+        begun: begun(&entries),
+        pair,
+        asker,
+        from,
+        teller: Teller::new(&plan),
+    };
+    let resume = format!("etcd-dr {name} --topology {}", flags.topology.file.display());
+    let ended = until_interrupted(performer.perform()).map_err(|failure| {
+        if failure.exit != Exit::Interrupted {
+            return failure;
+        }
+        Failure::interrupted(format!(
+            "interrupted; what was done is written down: go on with `{resume}`"
+        ))
+    })?;
+    outcome::show(&ended, &plan, &performer.journal, &resume, form)
+}
+
+/// Where the files of a run are.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The folder of the topology file.
+    pub(crate) folder: PathBuf,
+    /// The journal.
+    pub(crate) journal: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(flags: &RunFlags) -> Self {
+        Self::beside(&flags.topology.file, flags.journal.as_deref())
+    }
+
+    /// The journal lies beside the topology file, unless it is named.
+    pub(crate) fn beside(topology: &Path, journal: Option<&Path>) -> Self {
+        let folder = topology.parent().map(Path::to_owned).unwrap_or_default();
+        let journal = journal.map_or_else(|| folder.join(JOURNAL), Path::to_owned);
+        Self { folder, journal }
+    }
+}
+
+/// A plan that tells somebody to exchange the roles in the file is gone on with after they did.
+pub(crate) fn as_begun(topology: Topology, progress: Option<&Progress>) -> Topology {
+    let swapped = topology.swapped();
+    let begun_with_swapped = progress.is_some_and(|progress| {
+        !progress.ended() && progress.opening.topology_digest == swapped.digest().as_str()
+    });
+    if begun_with_swapped { swapped } else { topology }
+}
+
+/// A mistake on the command line is one of usage; the rest is a guard that holds.
+pub(crate) fn refused(refusal: &Refusal) -> Failure {
+    if matches!(refusal, Refusal::NoReason { .. } | Refusal::NoSuchGate { .. }) {
+        return Failure::usage(format!("--override: {refusal}"));
+    }
+    Failure::refused(refusal)
+}
+
+/// When each step of the last plan was begun for the first time.
+fn begun(entries: &[Entry]) -> BTreeMap<String, Timestamp> {
+    let mut begun = BTreeMap::new();
+    for Entry { at, event, .. } in entries {
+        if matches!(event, Event::Opened(_)) {
+            begun.clear();
+        } else if let Event::Begun { step } = event {
+            begun.entry(step.clone()).or_insert(*at);
+        }
+    }
+    begun
+}
+
+/// Does what the state machine says.
+struct Performer {
+    runner: Runner,
+    journal: JournalFile,
+    begun: BTreeMap<String, Timestamp>,
+    pair: Pair,
+    asker: Asker,
+    from: StartAt,
+    teller: Teller,
+}
+
+impl Performer {
+    async fn perform(&mut self) -> Result<Ended, Failure> {
+        let mut input = Input::Start;
+        loop {
+            let now = Timestamp::from(SystemTime::now());
+            input = match self.runner.handle(now, input) {
+                Effect::Finished(outcome) => return Ok(Ended::By(outcome)),
+                Effect::Journal(event) => {
+                    if let Some(why) = self.from.forbids(&event) {
+                        return Ok(Ended::Stopped { why });
+                    }
+                    self.write(now, event)?;
+                    Input::Journaled
+                }
+                Effect::Probe { check, begun } => {
+                    let answer = self.pair.probe(&check.probe, begun).await;
+                    self.teller.answered(&check, &answer);
+                    Input::Answered(answer)
+                }
+                Effect::Act { step, action } => {
+                    let begun = self.begun.get(&step).copied().unwrap_or(now);
+                    let acted = self.pair.act(&action, begun).await;
+                    self.teller.acted(&acted);
+                    Input::Acted(acted)
+                }
+                Effect::Ask(question) => match self.asker.ask(&question).await {
+                    Said::Reply(reply) => Input::Replied(reply),
+                    Said::Nobody(why) => return Ok(Ended::Stopped { why }),
+                },
+                Effect::Wait(pause) => {
+                    tokio::time::sleep(pause).await;
+                    Input::Woke
+                }
+            };
+        }
+    }
+
+    fn write(&mut self, now: Timestamp, event: Event) -> Result<(), Failure> {
+        if let Event::Begun { step } = &event {
+            self.begun.entry(step.clone()).or_insert(now);
+        }
+        self.teller.happened(&event);
+        self.journal.append(now, event)
+    }
+}
+
+/// What a run comes to, for whoever only needs to know whether it is over.
+impl Ended {
+    const fn is_complete(&self) -> bool {
+        matches!(self, Self::By(Outcome::Completed))
+    }
+}
