@@ -163,7 +163,7 @@ mod tests {
             ),
             (
                 "- action: remove\n",
-                "unknown variant `remove`, expected one of include, local at line 1",
+                "unknown variant `remove`, expected one of include, hold-until-promote, local at line 1",
             ),
             ("- name: x\n", "missing field `action` at line 1"),
             ("- action: local\n  unsafe: perhaps\n", "invalid boolean at line 2, column 11"),
