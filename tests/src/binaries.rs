@@ -85,6 +85,16 @@ pub fn etcd_check() -> PathBuf {
     ours("etcd-check", "ETCD_CHECK_BIN")
 }
 
+/// Returns the runbook's binary: `ETCD_DR_BIN`, else the one that cargo built beside the tests.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn etcd_dr() -> PathBuf {
+    ours("etcd-dr", "ETCD_DR_BIN")
+}
+
 fn ours(name: &str, variable: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {
         let path = PathBuf::from(path);

@@ -21,13 +21,15 @@ use crate::run::operator;
 pub(crate) fn fence(flags: &FenceFlags, form: Form) -> Result<Exit, Failure> {
     form.is_for_results()?;
     let topology = files::topology(&flags.topology)?;
-    let standby = EtcdAt { topology: &topology, side: Side::Standby }.mirrored()?;
+    // One for each time that it is asked: a connection does not outlive its runtime.
+    let standby = || EtcdAt { topology: &topology, side: Side::Standby }.mirrored();
     let name = &topology.mirror.name;
     if let Some(digest) = flags.release {
-        return release(&standby, name, digest, form);
+        return release(&standby()?, name, digest, form);
     }
+    let asked = standby()?;
     let seen = until_interrupted(async {
-        promotion::fence(&standby, name).await.map_err(Failure::undecided)
+        promotion::fence(&asked, name).await.map_err(Failure::undecided)
     })?;
     let fence = match (seen, flags.show) {
         (Some(fence), _) => fence,
@@ -40,10 +42,9 @@ pub(crate) fn fence(flags: &FenceFlags, form: Form) -> Result<Exit, Failure> {
                 return Err(Failure::refused("nothing was done: it was not confirmed"));
             }
             let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+            let told = standby()?;
             until_interrupted(async {
-                promotion::promote(&standby, name, &operator(), at)
-                    .await
-                    .map_err(Failure::undecided)
+                promotion::promote(&told, name, &operator(), at).await.map_err(Failure::undecided)
             })?
         }
     };

@@ -110,6 +110,7 @@ impl Etcds {
             Probe::CheckedWithin { seconds } => self.checked_within(*seconds).await,
             Probe::CheckedSinceBegun => self.checked_since(begun).await,
             Probe::MirrorFenced => self.fenced().await,
+            Probe::MirrorAdmitted => self.admitted().await,
             Probe::OwnersLive => self.owners_live().await,
             Probe::ValuesReadable => self.values_readable().await,
             Probe::BundleWritten { path } => self.bundle_written(path).await,
@@ -128,6 +129,7 @@ impl Etcds {
             Action::PauseMirror => self.pause().await,
             Action::ResumeMirror => self.resume().await,
             Action::FenceMirror => self.fence(by).await,
+            Action::AdmitMirror => self.admit().await,
             Action::ExportWrites { side, path } => self.export_writes(*side, path).await,
             Action::RaiseShield { .. }
             | Action::LowerShield { .. }

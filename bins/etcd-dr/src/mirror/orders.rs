@@ -24,6 +24,26 @@ impl Etcds {
         acted(promotion::promote(&self.standby, self.name(), by, now).await)
     }
 
+    /// Takes back the fence that stands on what is a standby again; the epoch stays.
+    pub(super) async fn admit(&self) -> Acted {
+        match promotion::fence(&self.standby, self.name()).await {
+            Ok(None) => Acted::Accepted,
+            Ok(Some(fence)) => {
+                acted(promotion::take_back(&self.standby, self.name(), fence.digest()).await)
+            }
+            Err(error) => Acted::Refused(error.to_string()),
+        }
+    }
+
+    /// Whether there is no fence on the standby.
+    pub(super) async fn admitted(&self) -> Answer {
+        match promotion::fence(&self.standby, self.name()).await {
+            Ok(None) => holds("it is not promoted"),
+            Ok(Some(fence)) => fails(told(&fence)),
+            Err(error) => unknown(error.to_string()),
+        }
+    }
+
     /// Whether the standby is promoted, under an epoch that no mirror has.
     pub(super) async fn fenced(&self) -> Answer {
         let stored = match orders::read_state(&self.standby, self.name()).await {

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use dr_plan::plan::Side;
 use dr_plan::samples::Sample;
-use dr_plan::{Answer, Timestamp};
+use dr_plan::{Answer, Timestamp, Verdict};
 use etcd_mvcc::{ReadHead as _, ReadRange as _, Revision as _};
 use mirror_engine::orders::read_state;
 use mirror_engine::{Checkpoint, OwnKeys};
@@ -90,7 +90,12 @@ impl Etcds {
             Some(lag) => {
                 either(lag <= Duration::from_secs(seconds).as_secs_f64(), behind(&report, lag))
             }
-            None => unknown("the standby was not whole since the mirror was started"),
+            // A mirror of an idle primary may not have had a reason to say so; it can be seen.
+            None => {
+                let Answer { verdict, evidence } = self.drained().await;
+                let verdict = if verdict == Verdict::Holds { verdict } else { Verdict::Unknown };
+                Answer::new(verdict, format!("the mirror has not told its lag; {evidence}"))
+            }
         }
     }
 

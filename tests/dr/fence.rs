@@ -1,0 +1,61 @@
+//! Once the fence stands, nothing of a mirror's lands, whatever is still on its way.
+
+use std::time::Duration;
+
+use end_to_end::{Direction, Mirror, Proxy, eventually};
+use serde_json::Value;
+
+use crate::pair::{KEYS, Pair, settings};
+use crate::run::Dr;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands() {
+    let pair = Pair::start().await;
+    pair.write_topology(true, "");
+    let dr = Dr::new(&pair);
+    let mut client = pair.east.etcd.client().await;
+    client.put(format!("{KEYS}a"), "1", None).await.unwrap();
+    let proxy = Proxy::start(&pair.west.etcd.endpoints()[0]).await;
+    let builder = settings(Mirror::builder(&pair.east.etcd.endpoints(), &[proxy.endpoint()]));
+    let mut mirror = builder.start();
+    mirror.wait_for_state("following").await;
+    // From here on what the mirror sends waits in the proxy.
+    let before = proxy.bytes(Direction::ToServer);
+    proxy.hold(Direction::ToServer);
+    for n in 0..20 {
+        client.put(format!("{KEYS}late-{n}"), "2", None).await.unwrap();
+    }
+    // Longer than the mirror needs to read a change and send it; shorter than it waits for an answer.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(proxy.bytes(Direction::ToServer), before, "nothing passes");
+    let told = dr.expect(0, &["fence", "--yes", "-o", "json"]).await;
+    let fence: Value = serde_json::from_str(&told).unwrap();
+    let raised_at = fence["standby_revision"].as_i64().unwrap();
+    proxy.release(Direction::ToServer);
+    mirror.wait_for_state("fenced").await;
+    let west = pair.west.dump().await;
+    let late: Vec<_> =
+        west.keys.iter().filter(|(_, entry)| entry.mod_revision >= raised_at).collect();
+    assert!(late.is_empty(), "{late:?}");
+    assert!(!west.keys.keys().any(|key| key.starts_with(format!("{KEYS}late").as_bytes())));
+    // Raised again it is the same one; a mirror that starts anew says what it is.
+    let again = dr.expect(0, &["fence", "--yes", "-o", "json"]).await;
+    assert_eq!(serde_json::from_str::<Value>(&again).unwrap(), fence);
+    mirror.kill();
+    mirror.restart();
+    mirror.wait_for_state("fenced").await;
+    let once = mirror.verb(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(4), "{once:?}");
+    // Taking it back names it; another digest is refused.
+    let other = "0".repeat(32);
+    dr.expect(4, &["fence", "--release", &other]).await;
+    let digest = fence["digest"].as_str().unwrap();
+    dr.expect(0, &["fence", "--release", digest]).await;
+    mirror.kill();
+    mirror.restart();
+    let arrived = format!("{KEYS}late-19").into_bytes();
+    eventually("what was late arrives after all", Duration::from_secs(30), async || {
+        pair.west.dump().await.keys.contains_key(&arrived).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,154 @@
+//! A planned change of roles loses nothing, and changes nothing before it is told to.
+
+use std::time::Duration;
+
+use dr_plan::journal::Event;
+use dr_plan::plan::PlanName;
+use end_to_end::{Load, Mirror, assert_equal_in_scope, everything, seed};
+
+use crate::hands::Hands;
+use crate::pair::{DOMAIN, KEYS, Pair};
+use crate::run::{Dr, ends};
+
+/// What a person knows beforehand, and what can't be so in these tests.
+pub(crate) const UNATTENDED: [&str; 16] = [
+    "switchover",
+    "--yes",
+    "--attest",
+    "local-backups",
+    "--attest",
+    "dns-known",
+    "--attest",
+    "page",
+    "--attest",
+    "clients",
+    "--attest",
+    "swap-roles",
+    "--override",
+    "revision-floor",
+    "--reason",
+    "no client remembers a revision here",
+];
+
+/// A pair with a mirror that follows and has been checked.
+pub(crate) async fn mirrored() -> (Pair, Mirror, Dr) {
+    let pair = Pair::start().await;
+    let mut client = pair.east.etcd.client().await;
+    let load = Load { prefix: KEYS.to_owned(), requests: 200, ..Load::default() };
+    load.run(&mut client, &mut seed::dice("mirrored")).await;
+    let mut mirror = pair.mirror().start();
+    pair.write_topology(true, &format!("http://{}", mirror.address()));
+    mirror.wait_for_state("following").await;
+    mirror
+        .wait_for("a check says in-sync", |status| status["last_check"]["verdict"] == "in-sync")
+        .await;
+    let dr = Dr::new(&pair);
+    (pair, mirror, dr)
+}
+
+/// Does what a person does in a switchover, until it is over.
+pub(crate) async fn lend_hands(pair: &Pair, dr: &Dr) {
+    let mut hands = Hands::new(dr.journal());
+    loop {
+        if hands.next().await == "dns" {
+            pair.dns.set(DOMAIN, &[&pair.west.vip]);
+            pair.west.resolves_inside(&pair.west.vip);
+        }
+    }
+}
+
+/// Writes into the primary for as long as its API would take writes.
+async fn writes_until_shielded(pair: &Pair) -> u64 {
+    let mut client = pair.east.etcd.client().await;
+    let mut written = 0;
+    while !pair.east.is_shielded() {
+        client
+            .put(format!("{KEYS}live-{:04}", written % 50), written.to_string(), None)
+            .await
+            .unwrap();
+        written += 1;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    written
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_switchover_under_load_runs_unattended_and_loses_nothing() {
+    let (pair, mut mirror, dr) = mirrored().await;
+    let run = dr.expect(0, &UNATTENDED);
+    let told = tokio::select! {
+        (told, written) = async { tokio::join!(run, writes_until_shielded(&pair)) } => {
+            assert!(written > 20, "{written} writes were made meanwhile");
+            told
+        }
+        () = lend_hands(&pair, &dr) => unreachable!("hands work for ever"),
+    };
+    assert!(told.contains("switchover completed"), "{told}");
+    dr.assert_completed();
+    // Every step is done once, in the plan's order.
+    let done: Vec<String> = dr
+        .entries()
+        .into_iter()
+        .filter_map(|entry| match entry.event {
+            Event::Done { step, .. } | Event::Skipped { step, .. } => Some(step),
+            _ => None,
+        })
+        .collect();
+    let planned: Vec<String> =
+        dr.plan(PlanName::Switchover).steps().map(|step| step.id.clone()).collect();
+    assert_eq!(done, planned);
+    // No key is lost, none is changed.
+    assert_equal_in_scope(&pair.east.dump().await, &pair.west.dump().await, everything);
+    mirror.wait_for_state("fenced").await;
+    assert_eq!(pair.east.role().as_deref(), Some("standby"));
+    assert_eq!(pair.west.role().as_deref(), Some("primary"));
+    let fence = dr.expect(0, &["fence", "--show", "-o", "json"]).await;
+    assert!(fence.contains("by etcd-dr") && fence.contains("\"primary_revision\""), "{fence}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dry_run_and_a_drill_change_nothing_anywhere() {
+    let (pair, mut mirror, dr) = mirrored().await;
+    let changes = |pair: &Pair| {
+        let calls = pair.east.kube.calls().into_iter().chain(pair.west.kube.calls());
+        let changing = calls.filter(|call| {
+            call.method != "GET"
+                && !call.path.contains("dryRun=All")
+                && !call.path.contains("/exec")
+        });
+        changing.map(|call| format!("{} {}", call.method, call.path)).collect::<Vec<_>>()
+    };
+    let (east, west) = (pair.east.dump().await, pair.west.dump().await);
+    let files = || std::fs::read_dir(pair.folder.path()).unwrap().count();
+    let before = files();
+    let args: Vec<&str> = UNATTENDED.iter().copied().chain(["--dry-run"]).collect();
+    // Gates that only a person can judge are left open; the floor is really too low.
+    let told = dr.expect(1, &args).await;
+    assert!(told.contains("closed: revision-floor"), "{told}");
+    assert!(told.contains("step fence-mirror: would be done"), "{told}");
+    assert!(told.contains("step dns: would be asked of a person"), "{told}");
+    let told = dr.expect(1, &["drill", "switchover", "--seconds", "2"]).await;
+    assert!(told.contains("lag: half of"), "{told}");
+    assert_eq!(changes(&pair), Vec::<String>::new());
+    assert_eq!((pair.east.dump().await.keys, pair.west.dump().await.keys), (east.keys, west.keys));
+    assert_eq!(files(), before, "no file was made");
+    assert_eq!(dr.expect(1, &["fence", "--show"]).await.trim(), "the standby is not promoted");
+    // The primary's own revision did not move: nothing at all was written there.
+    assert_eq!(
+        pair.east.etcd.client().await.get("a", None).await.unwrap().header().unwrap().revision(),
+        east.revision
+    );
+    mirror.wait_for_state("following").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_is_closed_stops_before_anything_is_changed() {
+    let (pair, _mirror, dr) = mirrored().await;
+    let told = dr.expect(1, &["switchover", "--yes"]).await;
+    for gate in ["revision-floor", "local-backups", "dns-known"] {
+        assert!(told.contains(&format!("gate {gate}")), "{told}");
+    }
+    assert!(!pair.east.is_shielded());
+    assert!(!dr.entries().iter().any(|entry| matches!(entry.event, Event::Begun { .. })));
+    assert!(!dr.entries().iter().any(|entry| ends(&entry.event, "log-template")));
+}
