@@ -63,6 +63,7 @@ fn release(
             OrderError::Standby(_)
             | OrderError::Record(_)
             | OrderError::Raced
+            | OrderError::Contended
             | OrderError::Promoted
             | OrderError::StandsStill => Failure::undecided(error),
         })
