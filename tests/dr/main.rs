@@ -6,6 +6,7 @@
     clippy::large_futures,
     clippy::print_stderr,
     clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
     reason = "helpers of tests are tests, and a test's future is made once"
 )]
 

@@ -150,6 +150,21 @@ pub(crate) enum Verb {
         #[command(flatten)]
         mirror: Box<Flags>,
     },
+    /// Move what is parked to its own place, once the standby is promoted
+    #[command(after_help = "Example:\n  \
+        etcd-sync release --config etcd-sync.yaml\n  \
+        etcd-sync release --config etcd-sync.yaml --in-the-way overwrite\n\n\
+        For keys that a rule with `action: hold-until-promote` holds. Needs the promotion fence; may \
+        be interrupted\nand given again. The first only says what would be moved and what is in the \
+        way. Exits with 0 when all is\nmoved, 1 when something is left, 4 if the standby is not \
+        promoted.")]
+    Release {
+        /// What becomes of an object that has another of the standby's in its own place
+        #[arg(long, value_enum, default_value_t = InTheWay::Report, value_name = "POLICY")]
+        in_the_way: InTheWay,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
     /// Look at the configuration without using it
     Config {
         #[command(subcommand)]
@@ -176,6 +191,17 @@ pub(crate) enum By {
     Namespace,
     /// The rule that decides.
     Rule,
+}
+
+/// What becomes of a parked object if the standby has another in its own place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum InTheWay {
+    /// The parked one takes its place.
+    Overwrite,
+    /// The standby's stays, and the parked one stays parked.
+    Keep,
+    /// Nothing is moved: only what would be is told.
+    Report,
 }
 
 /// How the standby may differ from the primary.

@@ -4,12 +4,13 @@ use indicatif::MultiProgress;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, FileConfig, Flags, Log, LogLevel, logging, parts};
 use mirror_engine::orders::Order;
+use mirror_engine::promotion;
 use mirror_engine::{RepairKind, RepairKinds};
 use serde_json::json;
 
-use crate::cli::{self, Cli, ConfigVerb, Kind, OrderFlags, Verb};
+use crate::cli::{self, Cli, ConfigVerb, InTheWay, Kind, OrderFlags, Verb};
 use crate::flags::RunFlags;
-use crate::{explain, orders, plan, preflight, repair, run};
+use crate::{explain, orders, plan, preflight, release, repair, run};
 
 /// Does what the command line says.
 pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
@@ -50,6 +51,9 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
                 keys => explain::explain(&config, keys, output),
             }
         }
+        Verb::Release { in_the_way, mirror } => {
+            release::release(&quiet(&mirror, &log)?, in_the_way.into(), output)
+        }
         Verb::Config { verb } => config(verb, output, &log),
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
@@ -68,6 +72,16 @@ fn repair(
         }
         Some(_) => Err(Failure::usage("--accept: goes with --execute")),
         None => repair::plan(config, kinds, output),
+    }
+}
+
+impl From<InTheWay> for promotion::InTheWay {
+    fn from(policy: InTheWay) -> Self {
+        match policy {
+            InTheWay::Overwrite => Self::Overwrite,
+            InTheWay::Keep => Self::Keep,
+            InTheWay::Report => Self::Report,
+        }
     }
 }
 

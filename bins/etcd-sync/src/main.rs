@@ -15,6 +15,7 @@ mod orders;
 mod plan;
 mod preflight;
 mod progress;
+mod release;
 mod repair;
 mod report;
 mod run;

@@ -13,6 +13,7 @@ const VERBS: [&[&str]; 13] = [
     &["resync"],
     &["preflight"],
     &["plan"],
+    &["release"],
     &["config", "validate"],
     &["config", "show"],
     &["config", "schema"],
