@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::{command, etcd_sync};
 
-const VERBS: [&[&str]; 13] = [
+const VERBS: [&[&str]; 14] = [
     &["run"],
     &["status"],
     &["pause"],
