@@ -11,7 +11,7 @@ use monitor_api::{
 use crate::{blocked_report, drift_report, full_report, nothing};
 
 /// The names that the documentation promises.
-const PROMISED: [&str; 33] = [
+const PROMISED: [&str; 34] = [
     "state",
     "leader",
     "epoch",
