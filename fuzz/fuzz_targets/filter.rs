@@ -23,12 +23,15 @@ fn check(scope: &Scope, key: &Key) {
     let place = scope.place(key);
     assert_eq!(place.is_some(), decision.admitted);
     let Some(place) = place else { return };
-    assert!(!place.is_empty() && !place.as_bytes().starts_with(OWN_PREFIX.as_bytes()));
+    assert_eq!(place.as_bytes().starts_with(OWN_PREFIX.as_bytes()), decision.parked);
+    assert!(!place.is_empty() && scope.is_parked(place.as_bytes()) == decision.parked);
     assert!(scope.admits_standby(place.as_bytes()));
     assert_eq!(scope.primary_key(&place).as_ref(), Some(key));
     let holding = |ranges: &[etcd_mvcc::KeyRange], key: &Key| {
         ranges.iter().filter(|range| range.contains(key.as_bytes())).count()
     };
     assert_eq!(holding(scope.primary_ranges(), key), 1);
-    assert_eq!(holding(scope.standby_ranges(), &place), 1);
+    assert_eq!(holding(scope.standby_ranges(), &place), usize::from(!decision.parked));
+    let stretches = scope.stretches().iter().filter(|stretch| stretch.holds(&place));
+    assert!(stretches.map(|stretch| stretch.primary.contains(key.as_bytes())).eq([true]));
 }

@@ -2,7 +2,7 @@
 
 use etcd_mvcc::Key;
 use keyspace_filter::grammar::Shape;
-use keyspace_filter::{Explanation, Rule, Scope, Turn};
+use keyspace_filter::{Decision, Explanation, Rule, Scope, Turn};
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ fn one_as_json(scope: &Scope, key: &str) -> Value {
         "key": key,
         "object": object,
         "in_scope": told.decision.admitted,
+        "parked": told.decision.parked,
         "rule": rule.to_string(),
         "rule_place": rule.index(),
         "rule_source": rule.source().to_string(),
@@ -69,7 +70,7 @@ fn as_text(scope: &Scope, key: &str) -> String {
     let mut lines = vec![
         ("key", Key::from(key).to_string()),
         ("object", object(&told)),
-        ("verdict", if told.decision.admitted { "in scope" } else { "local" }.to_owned()),
+        ("verdict", verdict(told.decision).to_owned()),
         ("rule", rule.to_string()),
         ("place", place(scope, rule)),
         ("reason", reason.to_owned()),
@@ -89,6 +90,14 @@ fn as_text(scope: &Scope, key: &str) -> String {
         lines.push(("shadowed", rule.to_string()));
     }
     table::aligned(&lines)
+}
+
+fn verdict(decision: Decision<'_>) -> &'static str {
+    match (decision.admitted, decision.parked) {
+        (false, _) => "local",
+        (true, false) => "in scope",
+        (true, true) => "in scope, and parked until the standby is promoted",
+    }
 }
 
 fn object(told: &Explanation<'_, '_>) -> String {

@@ -98,7 +98,8 @@ impl Default for TxnLimits {
 }
 
 /// Judges whether the standby can take a value; `Err` says on one line why it can't. Asked of every
-/// value right before it is sent.
+/// value right before it is sent, with the key under which the standby will read it: what is parked,
+/// with its own.
 pub type JudgeValue = Arc<dyn Fn(&Key, &Value) -> Result<(), String> + Send + Sync>;
 
 /// Looks at both sides before the first write of a mirror that has never written.

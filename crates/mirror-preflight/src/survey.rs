@@ -80,7 +80,8 @@ impl<'a> Survey<'a> {
             rule: decision.rule,
             place: placed.map(|placed| Place {
                 hash: hashes::key(placed.as_bytes()),
-                moved: placed != *key,
+                // What is parked is moved back before anybody reads it.
+                moved: placed != *key && !decision.parked,
             }),
         };
         if let Some(place) = seen.place {

@@ -109,6 +109,9 @@ impl Planner {
     fn unwritable(&self, writes: &[Write]) -> Option<String> {
         let judge = self.settings.judge_value.as_ref()?;
         writes.iter().find_map(|write| match &write.op {
+            Op::Put { key, value } if self.scope.is_parked(key.as_bytes()) => {
+                judge(&self.scope.primary_key(key)?, value).err()
+            }
             Op::Put { key, value } => judge(key, value).err(),
             Op::Delete { .. } => None,
         })

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
@@ -14,7 +15,7 @@ use keyspace_filter::{Action, RuleSpec, Scope, ScopeSpec, parked_prefix};
 use kube_meta::skim;
 use mirror_engine::orders::OrderError;
 use mirror_engine::promotion::{InTheWay, Released, fence, promote, release_parked, take_back};
-use mirror_engine::{Mirror, Settings, State};
+use mirror_engine::{JudgeValue, Mirror, Settings, State};
 use tokio_util::sync::CancellationToken;
 
 const MIRROR: &str = "m";
@@ -65,7 +66,13 @@ async fn mirrored(objects: &BTreeMap<String, String>, standby: SimStandby) -> Si
         primary.with(|etcd| etcd.put(key.as_str(), value.as_str())).unwrap();
     }
     primary.with(|etcd| etcd.put("/registry/configmaps/team/live", "{}")).unwrap();
-    let settings = Settings { name: MIRROR.to_owned(), ..Settings::default() };
+    // What is encrypted is bound to the key that it will be read under, parked or not.
+    let judge: JudgeValue = Arc::new(|key, _| {
+        let own = key.as_bytes().starts_with(b"/registry/");
+        own.then_some(()).ok_or_else(|| format!("nobody will read {key}"))
+    });
+    let settings =
+        Settings { name: MIRROR.to_owned(), judge_value: Some(judge), ..Settings::default() };
     let (mirror, mut status) = Mirror::new(primary, standby.clone(), scope(), settings);
     let stop = CancellationToken::new();
     let running = tokio::spawn(mirror.run(stop.clone()));

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keyspace_filter::Preset;
+use keyspace_filter::{Action, Preset, RuleSpec, parked_prefix};
 use kube_encryption::Keyring;
 use mirror_preflight::{Gate, Outcome, Severity, Verdict};
 
@@ -82,6 +82,17 @@ fn a_value_that_is_bound_to_its_key_must_not_move() {
     world.on_primary(LOGIN, "k8s:enc:kms:v2:plugin:\x0a\x01x\x12\x02id");
     world.assert_finds(Gate::EncryptionPrefix, &[LOGIN]);
     world.on_primary(LOGIN, &sealed("secretbox", "key1", "a"));
+    world.assert_passes(Gate::EncryptionPrefix);
+}
+
+#[test]
+fn what_is_parked_goes_back_to_its_own_key_and_stays_readable() {
+    let mut world = World::new();
+    let value = sealed("aesgcm", "key1", "a");
+    world.on_primary(LOGIN, &value);
+    let resource = Some("secrets".to_owned());
+    world.scope.rules = vec![RuleSpec { resource, ..RuleSpec::new(Action::HoldUntilPromote) }];
+    world.scope.parked_prefix = Some(parked_prefix("m"));
     world.assert_passes(Gate::EncryptionPrefix);
 }
 
