@@ -196,6 +196,9 @@ pub(crate) fn surround(command: &mut Command, built: &Built, etcds: &(Etcd, Etcd
     if let Some(check) = &built.check {
         command.env("ETCD_CHECK_BIN", check);
     }
+    if let Some(runbook) = &built.runbook {
+        command.env("ETCD_DR_BIN", runbook);
+    }
     name(command, &etcds.0, "");
     name(command, &etcds.1, "STANDBY_");
 }
@@ -217,6 +220,8 @@ pub(crate) struct Built {
     mirror: PathBuf,
     /// `etcd-check`, where it was built.
     check: Option<PathBuf>,
+    /// `etcd-dr`, where it was built.
+    runbook: Option<PathBuf>,
     /// The tests on real etcds.
     end_to_end: Vec<PathBuf>,
 }
@@ -228,7 +233,7 @@ fn build() -> Result<Built> {
 
 /// Builds the programs under test alone.
 fn build_mirror() -> Result<Built> {
-    made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check"])
+    made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check", "-p", "etcd-dr"])
 }
 
 pub(crate) fn made_by(args: &[&str]) -> Result<Built> {
@@ -258,6 +263,7 @@ fn note(built: &mut Built, line: &str) {
         match target["name"].as_str().filter(|_| target["kind"][0] == "bin") {
             Some("etcd-sync") => built.mirror = program,
             Some("etcd-check") => built.check = Some(program),
+            Some("etcd-dr") => built.runbook = Some(program),
             _ => {}
         }
     } else if message["manifest_path"]
