@@ -28,7 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) kube: KubeServer,
     pub(crate) vip: String,
     node: String,
-    _serving: JoinSet<()>,
+    page: TlsAcceptor,
+    serving: JoinSet<()>,
 }
 
 /// Both, and what is around them.
@@ -118,13 +119,22 @@ impl Cluster {
         let etcd = if number == 1 { Etcd::start().await } else { Etcd::start_standby().await };
         let kube = KubeServer::start(None).await;
         let (vip, node) = (format!("{network}.{number}"), format!("{network}.1{number}"));
-        let mut serving = JoinSet::new();
-        serving.spawn(serve_page(listen(&vip, 443).await, page));
-        // Who connects is let in; what is said there nobody asks.
-        serving.spawn(accept(listen(&vip, 6443).await));
-        let cluster = Self { name, etcd, kube, vip, node, _serving: serving };
+        let mut cluster = Self { name, etcd, kube, vip, node, page, serving: JoinSet::new() };
+        cluster.serve_vip().await;
         cluster.furnish();
         cluster
+    }
+
+    /// The load balancer serves its virtual IP.
+    pub(crate) async fn serve_vip(&mut self) {
+        self.serving.spawn(serve_page(listen(&self.vip, 443).await, self.page.clone()));
+        // Who connects is let in; what is said there nobody asks.
+        self.serving.spawn(accept(listen(&self.vip, 6443).await));
+    }
+
+    /// The load balancer stops to serve its virtual IP.
+    pub(crate) async fn stop_vip(&mut self) {
+        self.serving.shutdown().await;
     }
 
     /// What every cluster has, in its API.
@@ -133,18 +143,19 @@ impl Cluster {
         kube.deployment(NAMESPACE, "sentry");
         kube.pod(NAMESPACE, "sentry-1", ("app", "sentry"), 3_600);
         kube.deployment(NAMESPACE, "etcd-sync");
+        kube.workload("deployments", "kube-system", "coredns", ("k8s-app", "kube-dns"));
         kube.pod("kube-system", "coredns-1", ("k8s-app", "kube-dns"), 3_600);
         for container in ["kube-apiserver", "kube-controller-manager"] {
             kube.pod("kube-system", container, ("component", container), 3_600);
         }
-        kube.named("serviceaccounts", "kube-system", "default", json!({}));
+        kube.named("serviceaccounts", "load", "default", json!({}));
         kube.change(|state| {
             state.commands.push(("/dev/tcp".to_owned(), 0, String::new()));
         });
     }
 
     /// Each side accepts what the other signs.
-    fn keep_agents(&self, other: &Self) {
+    pub(crate) fn keep_agents(&self, other: &Self) {
         let mut token = String::new();
         other.kube.change(|state| token.clone_from(&state.makes));
         self.kube.change(|state| state.accepts.push(token));
@@ -162,6 +173,21 @@ impl Cluster {
             state.commands.retain(|(part, ..)| part != "getent");
             state.commands.push(("getent".to_owned(), 0, line));
         });
+    }
+
+    /// Shows what the mirror has logged so far as its pod's log.
+    pub(crate) fn show_mirror_log(&self, log: &str) {
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/etcd-sync-1/log");
+        self.kube.put(&path, json!(log));
+    }
+
+    /// The control plane's containers were started anew.
+    pub(crate) fn restart_controllers(&self) {
+        let now = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        for container in ["kube-apiserver", "kube-controller-manager"] {
+            let path = format!("/api/v1/namespaces/kube-system/pods/{container}");
+            self.kube.set(&path, "/status/containerStatuses/0/state/running/startedAt", json!(now));
+        }
     }
 
     pub(crate) fn is_shielded(&self) -> bool {

@@ -1,11 +1,12 @@
 //! A run that is killed at any step goes on there, and does nothing twice.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dr_plan::journal::Event;
 use dr_plan::plan::PlanName;
 use end_to_end::process::Process;
-use end_to_end::{assert_equal_in_scope, eventually, everything};
+use end_to_end::{Direction, Proxy, assert_equal_in_scope, eventually, everything};
 use rustix::process::Signal;
 
 use crate::pair::{DOMAIN, NAMESPACE, Pair};
@@ -48,14 +49,42 @@ async fn kill_at(pair: &Pair, dr: &Dr, run: &mut Process, step: &str) {
     run.wait(PATIENCE);
 }
 
+/// Puts both clusters so far away from whoever runs the plan that a step can be caught in its middle.
+async fn far_away(pair: &Pair) -> Vec<Proxy> {
+    let file = pair.topology_file();
+    let mut topology = std::fs::read_to_string(&file).unwrap();
+    let mut proxies = Vec::new();
+    for cluster in [&pair.east, &pair.west] {
+        let kubeconfig = pair.path(&format!("{}.kubeconfig", cluster.name));
+        let mut access = std::fs::read_to_string(&kubeconfig).unwrap();
+        let etcd = cluster.etcd.endpoints().remove(0);
+        let api = format!("http://{}", cluster.kube.address);
+        for (server, text) in [(etcd, &mut topology), (api, &mut access)] {
+            let proxy = Proxy::start(&server).await;
+            for direction in [Direction::ToServer, Direction::ToClient] {
+                proxy.change(direction, |faults| faults.latency = Duration::from_millis(40));
+            }
+            *text = text.replace(&server, &proxy.endpoint());
+            proxies.push(proxy);
+        }
+        std::fs::write(&kubeconfig, access).unwrap();
+    }
+    std::fs::write(&file, topology).unwrap();
+    proxies
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switchover_that_is_killed_at_every_step_does_nothing_twice() {
     let (pair, _mirror, dr) = mirrored().await;
     // New pods take a while, so that the run dies between doing and seeing.
-    pair.west.kube.change(|state| state.delay = std::time::Duration::from_secs(1));
+    pair.west.kube.change(|state| state.delay = Duration::from_secs(1));
+    let _far = far_away(&pair).await;
     let steps: Vec<String> =
         dr.plan(PlanName::Switchover).steps().map(|step| step.id.clone()).collect();
     for step in &steps {
+        if dr.entries().iter().any(|entry| ends(&entry.event, step)) {
+            continue;
+        }
         let mut run = dr.start(&UNATTENDED);
         kill_at(&pair, &dr, &mut run, step).await;
         if step == "dns" {
@@ -63,9 +92,12 @@ async fn a_switchover_that_is_killed_at_every_step_does_nothing_twice() {
             pair.west.resolves_inside(&pair.west.vip);
         }
     }
-    let mut run = dr.start(&UNATTENDED);
-    let ended = run.wait(PATIENCE);
-    assert!(ended.success() || run.output().contains("all is done"), "{ended}\n{}", run.tail(40));
+    // The last of them may have come to its end before it was killed.
+    if !dr.entries().iter().any(|entry| matches!(entry.event, Event::Completed)) {
+        let mut run = dr.start(&UNATTENDED);
+        let ended = run.wait(PATIENCE);
+        assert!(ended.success(), "{ended}\n{}", run.tail(40));
+    }
     dr.assert_completed();
     assert_each_step_once(&dr, &steps);
     assert_no_call_twice(&pair);
@@ -93,7 +125,8 @@ fn assert_each_step_once(dr: &Dr, steps: &[String]) {
         .collect();
     assert!(begun.is_sorted(), "{begun:?}");
     let resumed = entries.iter().filter(|entry| matches!(entry.event, Event::Resumed)).count();
-    assert!(resumed >= steps.len() / 2, "{resumed} of {} kills were in the middle", steps.len());
+    // Steps that only a person sees to be done are over at once.
+    assert!(resumed >= 8, "of {} steps {resumed} were caught in their middle", steps.len());
 }
 
 /// Whatever changed an API was asked for once.
