@@ -16,7 +16,6 @@ mod support;
 
 mod failover;
 mod fence;
-mod flapping;
 mod hands;
 mod pair;
 mod refusals;
