@@ -20,8 +20,10 @@ async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands
     let mut mirror = builder.start();
     mirror.wait_for_state("following").await;
     // From here on what the mirror sends waits in the proxy.
-    let before = proxy.bytes(Direction::ToServer);
     proxy.hold(Direction::ToServer);
+    // What was being passed on at that moment still passes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let before = proxy.bytes(Direction::ToServer);
     for n in 0..20 {
         client.put(format!("{KEYS}late-{n}"), "2", None).await.unwrap();
     }
@@ -32,7 +34,8 @@ async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands
     let fence: Value = serde_json::from_str(&told).unwrap();
     let raised_at = fence["standby_revision"].as_i64().unwrap();
     proxy.release(Direction::ToServer);
-    mirror.wait_for_state("fenced").await;
+    let status = mirror.wait_for_state("fenced").await;
+    assert!(status["counters"]["fenced_txns"].as_u64() > Some(0), "one was held: {status}");
     let west = pair.west.dump().await;
     let late: Vec<_> =
         west.keys.iter().filter(|(_, entry)| entry.mod_revision >= raised_at).collect();

@@ -193,6 +193,9 @@ fn workspace(
 /// Tells the tests where everything is.
 pub(crate) fn surround(command: &mut Command, built: &Built, etcds: &(Etcd, Etcd), seed: u64) {
     command.env("ETCD_SYNC_BIN", &built.mirror).env("SEED", seed.to_string());
+    if let Some(runbook) = &built.runbook {
+        command.env("ETCD_DR_BIN", runbook);
+    }
     if let Some(check) = &built.check {
         command.env("ETCD_CHECK_BIN", check);
     }
@@ -217,6 +220,8 @@ pub(crate) struct Built {
     mirror: PathBuf,
     /// `etcd-check`, where it was built.
     check: Option<PathBuf>,
+    /// `etcd-dr`, where it was built.
+    runbook: Option<PathBuf>,
     /// The tests on real etcds.
     end_to_end: Vec<PathBuf>,
 }
@@ -228,7 +233,7 @@ fn build() -> Result<Built> {
 
 /// Builds the programs under test alone.
 fn build_mirror() -> Result<Built> {
-    made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check"])
+    made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check", "-p", "etcd-dr"])
 }
 
 pub(crate) fn made_by(args: &[&str]) -> Result<Built> {
@@ -258,6 +263,7 @@ fn note(built: &mut Built, line: &str) {
         match target["name"].as_str().filter(|_| target["kind"][0] == "bin") {
             Some("etcd-sync") => built.mirror = program,
             Some("etcd-check") => built.check = Some(program),
+            Some("etcd-dr") => built.runbook = Some(program),
             _ => {}
         }
     } else if message["manifest_path"]
@@ -332,6 +338,7 @@ mod unit {
             line("bins/etcd-sync", "etcd-sync", "bin", true),
             line("bins/etcd-sync", "it", "test", true),
             line("bins/etcd-check", "etcd-check", "bin", false),
+            line("bins/etcd-dr", "etcd-dr", "bin", false),
             line("bins/xtask", "xtask", "bin", false),
             line("tests", "it", "test", true),
             "Compiling".to_owned(),
@@ -340,6 +347,7 @@ mod unit {
         }
         assert_eq!(built.mirror, PathBuf::from("/t/etcd-sync-bin-false"));
         assert_eq!(built.check, Some(PathBuf::from("/t/etcd-check-bin-false")));
+        assert_eq!(built.runbook, Some(PathBuf::from("/t/etcd-dr-bin-false")));
         assert_eq!(built.end_to_end, [PathBuf::from("/t/it-test-true")]);
     }
 }
