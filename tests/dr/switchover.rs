@@ -39,7 +39,9 @@ pub(crate) async fn mirrored() -> (Pair, Mirror, Dr) {
     pair.write_topology(true, &format!("http://{}", mirror.address()));
     mirror.wait_for_state("following").await;
     mirror
-        .wait_for("a check says in-sync", |status| status["last_check"]["verdict"] == "in-sync")
+        .wait_for("a check says in-sync, and the lag is known", |status| {
+            status["last_check"]["verdict"] == "in-sync" && status["lag_seconds"].is_f64()
+        })
         .await;
     let dr = Dr::new(&pair);
     (pair, mirror, dr)
