@@ -168,9 +168,9 @@ async fn a_failover_loses_the_stated_tail_and_failback_finds_it_in_a_bundle() {
 /// Before it was confirmed, the run said from which revision on everything would be lost.
 fn assert_loss_was_stated(dr: &Dr, checkpoint: i64) {
     let entries = dr.entries();
-    let shown = entries.iter().find_map(|entry| match &entry.event {
-        Event::Confirmed { phase, shown } if phase == "isolate" => Some(shown.clone()),
-        _ => None,
+    let shown = entries.iter().find_map(|entry| {
+        let Event::Confirmed { phase, shown } = &entry.event else { return None };
+        (phase == "isolate").then(|| shown.clone())
     });
     let stated = shown.unwrap()[0].evidence.clone();
     assert!(stated.starts_with(&format!("checkpoint {checkpoint}, east last seen at")), "{stated}");

@@ -20,19 +20,27 @@ async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands
     let mut mirror = builder.start();
     mirror.wait_for_state("following").await;
     // From here on what the mirror sends waits in the proxy.
-    let before = proxy.bytes(Direction::ToServer);
     proxy.hold(Direction::ToServer);
+    // What was being passed on at that moment still passes.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let before = proxy.bytes(Direction::ToServer);
     for n in 0..20 {
         client.put(format!("{KEYS}late-{n}"), "2", None).await.unwrap();
     }
-    // Longer than the mirror needs to read a change and send it; shorter than it waits for an answer.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // What it has received it sends at once; it has no other way than through the proxy.
+    mirror
+        .wait_for("all was received, and not applied", |status| {
+            let count = |name: &str| status["counters"][name].as_u64();
+            count("puts_received") == Some(20) && count("puts_applied") == Some(1)
+        })
+        .await;
     assert_eq!(proxy.bytes(Direction::ToServer), before, "nothing passes");
     let told = dr.expect(0, &["fence", "--yes", "-o", "json"]).await;
     let fence: Value = serde_json::from_str(&told).unwrap();
     let raised_at = fence["standby_revision"].as_i64().unwrap();
     proxy.release(Direction::ToServer);
     mirror.wait_for_state("fenced").await;
+    assert!(proxy.bytes(Direction::ToServer) > before, "what was held has arrived");
     let west = pair.west.dump().await;
     let late: Vec<_> =
         west.keys.iter().filter(|(_, entry)| entry.mod_revision >= raised_at).collect();

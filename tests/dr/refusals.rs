@@ -6,7 +6,7 @@ use end_to_end::eventually;
 use rustix::process::Signal;
 
 use crate::pair::Pair;
-use crate::run::{Dr, begins};
+use crate::run::{Dr, begun};
 use crate::switchover::{UNATTENDED, mirrored};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +42,7 @@ async fn a_signal_ends_a_run_with_130_and_a_second_run_is_kept_out() {
     let (pair, _mirror, dr) = mirrored().await;
     let mut run = dr.start(&UNATTENDED);
     // Nobody changes the name, so it waits there.
-    dr.wait_for("the name is asked for", &mut run, |event| begins(event, "dns")).await;
+    dr.wait_for("the name is asked for", &mut run, |event| begun(event) == Some("dns")).await;
     let told = dr.expect(4, &UNATTENDED).await;
     assert!(told.contains("another etcd-dr is running"), "{told}");
     run.signal(Signal::INT);

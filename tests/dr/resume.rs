@@ -10,7 +10,7 @@ use end_to_end::{Direction, Proxy, assert_equal_in_scope, eventually, everything
 use rustix::process::Signal;
 
 use crate::pair::{DOMAIN, NAMESPACE, Pair};
-use crate::run::{Dr, PATIENCE, begins, ends};
+use crate::run::{Dr, PATIENCE, begun, ended};
 use crate::switchover::{UNATTENDED, mirrored};
 
 /// Whether what a step does to the world is done; steps that do nothing there are begun, no more.
@@ -40,8 +40,8 @@ async fn kill_at(pair: &Pair, dr: &Dr, run: &mut Process, step: &str) {
             panic!("etcd-dr ended with {status} at {step}\n{}", run.tail(40));
         }
         let entries = dr.entries();
-        let over = entries.iter().any(|entry| ends(&entry.event, step));
-        let begun = entries.iter().any(|entry| begins(&entry.event, step));
+        let over = entries.iter().any(|entry| ended(&entry.event) == Some(step));
+        let begun = entries.iter().any(|entry| begun(&entry.event) == Some(step));
         (over || begun && is_done(pair, step).await).then_some(())
     })
     .await;
@@ -82,7 +82,7 @@ async fn a_switchover_that_is_killed_at_every_step_does_nothing_twice() {
     let steps: Vec<String> =
         dr.plan(PlanName::Switchover).steps().map(|step| step.id.clone()).collect();
     for step in &steps {
-        if dr.entries().iter().any(|entry| ends(&entry.event, step)) {
+        if dr.entries().iter().any(|entry| ended(&entry.event) == Some(step)) {
             continue;
         }
         let mut run = dr.start(&UNATTENDED);
@@ -108,21 +108,10 @@ async fn a_switchover_that_is_killed_at_every_step_does_nothing_twice() {
 fn assert_each_step_once(dr: &Dr, steps: &[String]) {
     let entries = dr.entries();
     let place = |id: &str| steps.iter().position(|step| step == id).unwrap();
-    let done: Vec<&String> = entries
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::Done { step, .. } | Event::Skipped { step, .. } => Some(step),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(done, steps.iter().collect::<Vec<_>>());
-    let begun: Vec<usize> = entries
-        .iter()
-        .filter_map(|entry| match &entry.event {
-            Event::Begun { step } => Some(place(step)),
-            _ => None,
-        })
-        .collect();
+    let done: Vec<&str> = entries.iter().filter_map(|entry| ended(&entry.event)).collect();
+    assert_eq!(done, steps);
+    let begun: Vec<usize> =
+        entries.iter().filter_map(|entry| begun(&entry.event)).map(place).collect();
     assert!(begun.is_sorted(), "{begun:?}");
     let resumed = entries.iter().filter(|entry| matches!(entry.event, Event::Resumed)).count();
     // Steps that only a person sees to be done are over at once.

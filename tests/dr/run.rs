@@ -108,12 +108,14 @@ pub(crate) fn entries(journal: &Path) -> Vec<Entry> {
     Journal::verify(&bytes).unwrap().entries
 }
 
-/// Whether an event says that a step is begun.
-pub(crate) fn begins(event: &Event, id: &str) -> bool {
-    matches!(event, Event::Begun { step } if step == id)
+/// The step that an event says is begun.
+pub(crate) fn begun(event: &Event) -> Option<&str> {
+    let Event::Begun { step } = event else { return None };
+    Some(step)
 }
 
-/// Whether an event says that a step is done, or was.
-pub(crate) fn ends(event: &Event, id: &str) -> bool {
-    matches!(event, Event::Done { step, .. } | Event::Skipped { step, .. } if step == id)
+/// The step that an event says is done, or was.
+pub(crate) fn ended(event: &Event) -> Option<&str> {
+    let (Event::Done { step, .. } | Event::Skipped { step, .. }) = event else { return None };
+    Some(step)
 }

@@ -193,6 +193,9 @@ fn workspace(
 /// Tells the tests where everything is.
 pub(crate) fn surround(command: &mut Command, built: &Built, etcds: &(Etcd, Etcd), seed: u64) {
     command.env("ETCD_SYNC_BIN", &built.mirror).env("SEED", seed.to_string());
+    if let Some(runbook) = &built.runbook {
+        command.env("ETCD_DR_BIN", runbook);
+    }
     if let Some(check) = &built.check {
         command.env("ETCD_CHECK_BIN", check);
     }
@@ -338,6 +341,7 @@ mod unit {
             line("bins/etcd-sync", "etcd-sync", "bin", true),
             line("bins/etcd-sync", "it", "test", true),
             line("bins/etcd-check", "etcd-check", "bin", false),
+            line("bins/etcd-dr", "etcd-dr", "bin", false),
             line("bins/xtask", "xtask", "bin", false),
             line("tests", "it", "test", true),
             "Compiling".to_owned(),
@@ -346,6 +350,7 @@ mod unit {
         }
         assert_eq!(built.mirror, PathBuf::from("/t/etcd-sync-bin-false"));
         assert_eq!(built.check, Some(PathBuf::from("/t/etcd-check-bin-false")));
+        assert_eq!(built.runbook, Some(PathBuf::from("/t/etcd-dr-bin-false")));
         assert_eq!(built.end_to_end, [PathBuf::from("/t/it-test-true")]);
     }
 }

@@ -88,6 +88,9 @@ impl Etcds {
                 "{follower_name} has no checkpoint of a mirror: {name} was never mirrored there"
             ));
         };
+        if let Some(other) = self.other_scope(&checkpoint) {
+            return Err(other);
+        }
         if checkpoint.cluster != head.cluster {
             let theirs = checkpoint.cluster;
             return Err(format!(

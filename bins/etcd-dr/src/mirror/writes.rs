@@ -8,6 +8,7 @@ use etcd_link::Primary;
 use etcd_mvcc::{Failure, FailureClass, Key, PrimaryRevision, ReadHead as _};
 use keyspace_filter::Scope;
 use mirror_config::Failure as Unusable;
+use mirror_engine::Checkpoint;
 use tokio::time::sleep;
 
 use super::Etcds;
@@ -65,6 +66,18 @@ impl Etcds {
         }
     }
 
+    /// Says so if the checkpoint was written under another scope than the one that is looked at:
+    /// then nothing that is seen here says anything of what the mirror left out.
+    pub(super) fn other_scope(&self, checkpoint: &Checkpoint) -> Option<String> {
+        let ours = self.scope.hash().to_string();
+        (checkpoint.scope != ours).then(|| {
+            format!(
+                "the mirror's scope is {}, not {ours}; give its configuration with --mirror-config",
+                checkpoint.scope
+            )
+        })
+    }
+
     /// Whether nobody writes into the scope for a while.
     pub(super) async fn stands_still(&self, side: Side) -> Answer {
         let name = &self.cluster(side).name;
@@ -94,6 +107,9 @@ impl Etcds {
             Ok(checkpoint) => checkpoint,
             Err(answer) => return answer,
         };
+        if let Some(other) = self.other_scope(&checkpoint) {
+            return unknown(other);
+        }
         let at = checkpoint.revision;
         if !checkpoint.is_whole() {
             return fails(format!(
