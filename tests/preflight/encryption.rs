@@ -2,10 +2,10 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use end_to_end::Etcd;
+use end_to_end::{Etcd, Mirror, assert_equal_in_scope, dump};
 use serde_json::Value;
 
-use crate::support::{gate, pair, report};
+use crate::support::{gate, pair, report, revision};
 
 /// What an apiserver wrote, and the configuration that it had.
 const WRITTEN: [(&str, &str, &str); 2] = [
@@ -79,4 +79,42 @@ async fn a_standby_that_uses_a_key_of_that_name_is_believed_with_a_remark() {
     assert_eq!(gate(&report, "encryption-keys")["outcome"], "passed", "{report}");
     let trial = gate(&report, "encryption-trial");
     assert_eq!((&trial["outcome"], &trial["severity"]), (&"found".into(), &"info".into()));
+}
+
+#[tokio::test]
+async fn a_mirror_that_runs_holds_a_value_that_the_standby_can_not_read_and_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("encryption.yaml");
+    let (_, lines, configuration) = WRITTEN[0];
+    // The same name, another key: the value tells.
+    std::fs::write(&file, configuration.replace(KEY, OTHER_KEY)).unwrap();
+    let (primary, standby) = pair().await;
+    let mut client = primary.client().await;
+    client.put("/registry/secrets/shop/plain", r#"{"kind":"Secret"}"#, None).await.unwrap();
+    let mut mirror = Mirror::builder(&primary.endpoints(), &standby.endpoints())
+        .flag("--encryption-config")
+        .flag(&file)
+        .start();
+    mirror.wait_for_state("following").await;
+    load(&primary, lines).await;
+    let status = mirror.wait_for_state("blocked").await;
+    assert_eq!(status["blocked"]["guard"], "encryption_key", "{status}");
+    assert!(status["reason"].as_str().unwrap().contains("aescbc:v1:key1"), "{status}");
+    let held = dump(&standby.client().await).await;
+    let sealed = |value: &[u8]| value.starts_with(b"k8s:enc:");
+    assert!(held.keys.values().all(|entry| !sealed(&entry.value)), "no list of theirs fails");
+    assert!(held.keys.contains_key(b"/registry/secrets/shop/plain".as_slice()));
+
+    // The key comes; the mirror goes on by itself.
+    std::fs::write(&file, configuration).unwrap();
+    let revision = revision(&primary).await;
+    mirror.wait_for_checkpoint(revision).await;
+    let copied = dump(&standby.client().await).await;
+    let local: [&[u8]; 2] =
+        [b"/registry/secrets/cert-manager/", b"/registry/secrets/cpaas-solution/"];
+    assert_equal_in_scope(&dump(&primary.client().await).await, &copied, |key| {
+        !key.starts_with(b"/etcd-sync/") && !local.iter().any(|prefix| key.starts_with(prefix))
+    });
+    assert_eq!(copied.keys.values().filter(|entry| sealed(&entry.value)).count(), 4);
+    assert_eq!(mirror.status().await.unwrap()["state"], "following");
 }
