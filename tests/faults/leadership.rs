@@ -7,6 +7,7 @@ use end_to_end::seed;
 use end_to_end::{Direction, Etcd, Mirror, MirrorBuilder, Proxy, Recorder, eventually, everything};
 use etcd_client::GetOptions;
 use etcd_link::{Settings, Standby};
+use etcd_mvcc::{Expect, HoldLease as _, Key, ReadRange as _, Value};
 use mirror_engine::promotion::{self, Fence};
 
 use crate::support::{
@@ -15,7 +16,7 @@ use crate::support::{
 };
 
 /// Two instances freeze and thaw at random for so long.
-const TURMOIL: Duration = Duration::from_secs(40);
+const TURMOIL: Duration = Duration::from_secs(60);
 
 fn instance(primary: &Etcd, standby: &[String]) -> MirrorBuilder {
     mirror(&primary.endpoints(), standby).flag("--leader-lease").flag("3s")
@@ -62,6 +63,68 @@ async fn one_instance_leads_and_the_next_takes_over_when_it_ends() {
     put(&mut primary.client().await, "/b", "1").await;
     assert_caught_up(&mut first, &primary, &standby).await;
     first.assert_no_errors(&[]);
+}
+
+#[tokio::test]
+async fn a_lease_that_is_kept_lives_on_and_one_that_has_ended_is_told() {
+    let standby = Etcd::start_standby().await;
+    let link = link(&standby);
+    let (key, holder) = (Key::from("/etcd-sync/default/leader"), Value::from("the test"));
+    let ttl = Duration::from_secs(2);
+    let lease = link.take(&key, &holder, Expect::Absent, ttl).await.unwrap().unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < ttl * 3 {
+        assert!(link.keep(lease).await.unwrap(), "after {:?}", begun.elapsed());
+        tokio::time::sleep(ttl / 4).await;
+    }
+    let held = link.read_keys(std::slice::from_ref(&key), None).await.unwrap();
+    assert!(held[0].is_some(), "the key went although its lease was kept");
+    link.give_back(lease).await.unwrap();
+    assert!(!link.keep(lease).await.unwrap(), "a lease that was given back is none");
+}
+
+#[tokio::test]
+async fn a_leader_that_nothing_disturbs_leads_on_for_many_leases() {
+    let (primary, standby) = pair().await;
+    let mut first = instance(&primary, &standby.endpoints()).start();
+    first.wait_for_state("following").await;
+    let mut second = instance(&primary, &standby.endpoints()).start();
+    second.wait_for_state("waiting").await;
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let status = first.status().await.unwrap();
+    assert_eq!((&status["state"], &status["epoch"]), (&"following".into(), &1.into()), "{status}");
+    assert_eq!(second.status().await.unwrap()["state"], "waiting");
+    assert!(!first.process().output().contains("lease has ended"));
+}
+
+#[tokio::test]
+async fn whoever_waits_says_that_the_standby_was_promoted() {
+    let (primary, standby) = pair().await;
+    let mut first = instance(&primary, &standby.endpoints()).start();
+    first.wait_for_state("following").await;
+    let mut second = instance(&primary, &standby.endpoints()).start();
+    second.wait_for_state("waiting").await;
+    promote(&standby).await;
+    for mirror in [&mut first, &mut second] {
+        let status = mirror.wait_for_state("fenced").await;
+        assert!(status["reason"].as_str().unwrap().contains("promoted by the test"), "{status}");
+    }
+    // Asked to run once, beside the instances that wait for ever, it does not.
+    let once = first.verb(&["run", "--once", "--listen", "off"]);
+    assert_eq!(once.status.code(), Some(4), "{once:?}");
+}
+
+#[tokio::test]
+async fn run_once_gives_up_on_a_leader_that_stays() {
+    let (primary, standby) = pair().await;
+    let mut first = instance(&primary, &standby.endpoints()).start();
+    first.wait_for_state("following").await;
+    let once = ["run", "--once", "--listen", "off", "--leader-lease", "3s"];
+    let once = first.verb(&once);
+    assert_eq!(once.status.code(), Some(4), "{once:?}");
+    let told = String::from_utf8(once.stderr).unwrap();
+    assert!(told.contains("another instance mirrors already"), "{told}");
+    assert_eq!(first.status().await.unwrap()["state"], "following");
 }
 
 #[tokio::test]

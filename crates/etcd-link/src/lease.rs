@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_client::{Error, LeaseKeepAliveStream, PutOptions, TxnOp};
+use etcd_client::{Error, PutOptions, TxnOp};
 use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
 
 use crate::standby::Standby;
@@ -58,8 +58,16 @@ impl HoldLease for Standby {
         let (link, lane) = self.lane();
         let kept = link
             .call(lane, link.writing(1), |mut member| async move {
-                let (_keeper, answers) = member.clients.lease.keep_alive(lease.get()).await?;
-                first(answers).await
+                // Sent once, and answered before it returns; no stream is left open.
+                match member.clients.lease.keep_alive(lease.get()).await {
+                    Ok(_) => Ok(true),
+                    // A lease that has ended, or a stream that broke: etcd knows which.
+                    Err(Error::LeaseKeepAliveError(_)) => {
+                        let left = member.clients.lease.time_to_live(lease.get(), None).await?;
+                        Ok(left.ttl() > 0)
+                    }
+                    Err(error) => Err(error),
+                }
             })
             .await?;
         Ok(kept)
@@ -74,9 +82,4 @@ impl HoldLease for Standby {
             .await;
         revoked.map(|_| ())
     }
-}
-
-/// Tells from the first answer whether the lease lives.
-async fn first(mut answers: LeaseKeepAliveStream) -> Result<bool, Error> {
-    Ok(answers.message().await?.is_some_and(|answer| answer.ttl() > 0))
 }
