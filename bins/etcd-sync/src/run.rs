@@ -75,6 +75,7 @@ async fn supervise(
     let samples = samples::open(config)?;
     let owner = owner();
     let election = election::election(config, &owner);
+    let lease = config.leader_lease().unwrap_or_default();
     let preflight = PreflightSlot::default();
     let judge = gates::judge(config)?;
     let (judge_value, names) = judge.map_or((None, None), |(judge, names)| (Some(judge), names));
@@ -122,7 +123,7 @@ async fn supervise(
     };
     let done = async {
         match once {
-            true => once::done(watched).await,
+            true => once::done(watched, lease).await,
             false => std::future::pending().await,
         }
     };

@@ -33,6 +33,16 @@ pub struct Promotion {
     pub epoch: u64,
 }
 
+/// Says why no mirror writes any more.
+pub(crate) fn fenced_by(promotion: Option<&Promotion>) -> String {
+    match promotion {
+        Some(Promotion { by, epoch, .. }) => format!(
+            "the standby was promoted by {by} (epoch {epoch}); no mirror writes to it any more"
+        ),
+        None => "the standby was promoted".to_owned(),
+    }
+}
+
 /// A promotion as it stands on the standby.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fence {

@@ -8,12 +8,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
+use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, LeaseId, Value};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Left, Mirror, Primary, Standby};
+use crate::control::{Control, Desired};
 use crate::planner::{Ended, Peer, Planner, refusal, same_cluster};
+use crate::promotion::{Promotion, fenced_by};
 use crate::status::{State, Status};
 
 /// How often an instance that waits looks whether the leader is still there.
@@ -164,11 +166,13 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         deposed: Option<Status>,
         stop: &CancellationToken,
     ) -> Option<LeaseId> {
-        let key = self.own.leader.clone();
         loop {
-            let status = match self.try_to_lead(election, &key).await {
-                Ok(Ok(lease)) => return Some(lease),
-                Ok(Err(holder)) => waiting(&(election.name_of)(&holder), deposed.as_ref()),
+            let status = match self.try_to_lead(election).await {
+                Ok(Attempt::Leads(lease)) => return Some(lease),
+                Ok(Attempt::Promoted(promotion)) => promoted(promotion),
+                Ok(Attempt::Held(holder)) => {
+                    waiting(&(election.name_of)(&holder), deposed.as_ref())
+                }
                 Err(failure) => trouble(Peer::Standby, &failure),
             };
             self.say(status);
@@ -178,23 +182,40 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         }
     }
 
-    /// Takes the leader's key, or returns what its holder wrote.
-    async fn try_to_lead(
-        &self,
-        election: &Election,
-        key: &Key,
-    ) -> Result<Result<LeaseId, Value>, Failure> {
-        let held = self.standby.read_keys(std::slice::from_ref(key), None).await?;
-        let held = held.into_iter().next().flatten();
+    /// Takes the leader's key if it is free.
+    async fn try_to_lead(&self, election: &Election) -> Result<Attempt, Failure> {
+        let key = &self.own.leader;
+        let keys = [key.clone(), self.own.control.clone()];
+        let mut entries = self.standby.read_keys(&keys, None).await?.into_iter();
+        let held = entries.next().flatten();
         let over = match &held {
             None => Expect::Absent,
             Some(entry) if (election.is_gone)(&entry.value) => Expect::ModifiedAt(entry.modified),
-            Some(entry) => return Ok(Err(entry.value.clone())),
+            Some(entry) => {
+                // Whoever leads is fenced too: there is nothing to wait for.
+                let control = entries.next().flatten();
+                let control = control.and_then(|entry| Control::decode(&entry.value).ok());
+                let promoted = control.filter(|control| control.desired == Desired::Promoted);
+                return Ok(match promoted {
+                    Some(control) => Attempt::Promoted(control.promotion),
+                    None => Attempt::Held(entry.value.clone()),
+                });
+            }
         };
         let taken = self.standby.take(key, &election.holder, over, election.ttl).await?;
         // Whoever was faster says who it is when asked again.
-        Ok(taken.ok_or_else(Value::default))
+        Ok(taken.map_or_else(|| Attempt::Held(Value::default()), Attempt::Leads))
     }
+}
+
+/// What came of trying to lead.
+enum Attempt {
+    /// This instance does.
+    Leads(LeaseId),
+    /// Another one does, which wrote this.
+    Held(Value),
+    /// Another one does, and the standby was promoted.
+    Promoted(Option<Promotion>),
 }
 
 /// Returns once the lease has ended. While nobody can say whether it has, it counts as held: the
@@ -221,6 +242,11 @@ fn trouble(peer: Peer, failure: &Failure) -> Status {
         blocked,
         ..Status::default()
     }
+}
+
+fn promoted(promotion: Option<Promotion>) -> Status {
+    let reason = fenced_by(promotion.as_ref());
+    Status { state: State::Fenced, reason, promotion, ..Status::default() }
 }
 
 fn waiting(holder: &str, deposed: Option<&Status>) -> Status {

@@ -327,13 +327,7 @@ impl Planner {
 
     /// The standby has become a primary: what this mirror held of it is void.
     fn fence_promoted(&mut self) {
-        let reason = match &self.control.promotion {
-            Some(promotion) => format!(
-                "the standby was promoted by {} (epoch {}); no mirror writes to it any more",
-                promotion.by, promotion.epoch
-            ),
-            None => "the standby was promoted".to_owned(),
-        };
+        let reason = crate::promotion::fenced_by(self.control.promotion.as_ref());
         self.fence(reason, true);
         // Were it taken back, a new epoch has to be claimed.
         self.epoch = None;
