@@ -16,6 +16,7 @@ use super::{Left, Mirror, Primary, Standby};
 use crate::control::{Control, Desired};
 use crate::planner::{Ended, Peer, Planner, refusal, same_cluster};
 use crate::promotion::{Promotion, fenced_by};
+use crate::record::Epoch;
 use crate::status::{State, Status};
 
 /// How often an instance that waits looks whether the leader is still there.
@@ -74,9 +75,9 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
         if let Some(ended) = self.meet_both(&stop).await {
             return ended;
         }
-        let mut deposed = None;
+        let mut led = None;
         loop {
-            let Some(lease) = self.campaign(&election, deposed.take(), &stop).await else {
+            let Some(lease) = self.campaign(&election, led.take(), &stop).await else {
                 return Ended::Stopped;
             };
             tracing::info!(owner = %self.settings.owner, "Acquired leader lease");
@@ -97,7 +98,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
                     // Somebody writes who takes no part in elections: do not fight with it.
                     return self.watch_on(&stop).await;
                 }
-                Left::Deposed => deposed = Some(self.planner.status()),
+                Left::Deposed => {}
                 Left::Ended(Ended::Stopped) if !stop.is_cancelled() => {
                     tracing::warn!("the leader lease has ended; standing by");
                 }
@@ -106,6 +107,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
                     return ended;
                 }
             }
+            led = Some(self.planner.status());
             self.forget();
             self.planner = Planner::new(self.scope.clone(), self.settings.clone());
         }
@@ -163,15 +165,22 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
     async fn campaign(
         &mut self,
         election: &Election,
-        deposed: Option<Status>,
+        led: Option<Status>,
         stop: &CancellationToken,
     ) -> Option<LeaseId> {
         loop {
             let status = match self.try_to_lead(election).await {
                 Ok(Attempt::Leads(lease)) => return Some(lease),
                 Ok(Attempt::Promoted(promotion)) => promoted(promotion),
-                Ok(Attempt::Held(holder)) => {
-                    waiting(&(election.name_of)(&holder), deposed.as_ref())
+                Ok(Attempt::Held { holder, epoch }) => {
+                    let holder = (election.name_of)(&holder);
+                    match (led.as_ref(), epoch) {
+                        // Told by the end of its lease or by a refused transaction, it is the same.
+                        (Some(led), Some(taken)) if taken.number > led.epoch => {
+                            deposed(&holder, &taken, led)
+                        }
+                        _ => waiting(&holder),
+                    }
                 }
                 Err(failure) => trouble(Peer::Standby, &failure),
             };
@@ -185,7 +194,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
     /// Takes the leader's key if it is free.
     async fn try_to_lead(&self, election: &Election) -> Result<Attempt, Failure> {
         let key = &self.own.leader;
-        let keys = [key.clone(), self.own.control.clone()];
+        let keys = [key.clone(), self.own.control.clone(), self.own.epoch.clone()];
         let mut entries = self.standby.read_keys(&keys, None).await?.into_iter();
         let held = entries.next().flatten();
         let over = match &held {
@@ -194,17 +203,22 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
             Some(entry) => {
                 // Whoever leads is fenced too: there is nothing to wait for.
                 let control = entries.next().flatten();
+                let epoch = entries.next().flatten();
                 let control = control.and_then(|entry| Control::decode(&entry.value).ok());
                 let promoted = control.filter(|control| control.desired == Desired::Promoted);
                 return Ok(match promoted {
                     Some(control) => Attempt::Promoted(control.promotion),
-                    None => Attempt::Held(entry.value.clone()),
+                    None => Attempt::Held {
+                        holder: entry.value.clone(),
+                        epoch: epoch.and_then(|entry| Epoch::decode(&entry.value).ok()),
+                    },
                 });
             }
         };
         let taken = self.standby.take(key, &election.holder, over, election.ttl).await?;
         // Whoever was faster says who it is when asked again.
-        Ok(taken.map_or_else(|| Attempt::Held(Value::default()), Attempt::Leads))
+        let faster = || Attempt::Held { holder: Value::default(), epoch: None };
+        Ok(taken.map_or_else(faster, Attempt::Leads))
     }
 }
 
@@ -212,8 +226,13 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
 enum Attempt {
     /// This instance does.
     Leads(LeaseId),
-    /// Another one does, which wrote this.
-    Held(Value),
+    /// Another one does.
+    Held {
+        /// What it wrote of itself.
+        holder: Value,
+        /// The epoch that is stored.
+        epoch: Option<Epoch>,
+    },
     /// Another one does, and the standby was promoted.
     Promoted(Option<Promotion>),
 }
@@ -249,19 +268,21 @@ fn promoted(promotion: Option<Promotion>) -> Status {
     Status { state: State::Fenced, reason, promotion, ..Status::default() }
 }
 
-fn waiting(holder: &str, deposed: Option<&Status>) -> Status {
+fn waiting(holder: &str) -> Status {
+    let reason = format!("{}; this instance stands by", leads(holder));
+    Status { state: State::Waiting, reason, ..Status::default() }
+}
+
+/// This instance has led, and another one has taken the epoch from it.
+fn deposed(holder: &str, taken: &Epoch, led: &Status) -> Status {
+    let Epoch { number, owner } = taken;
+    let reason =
+        format!("epoch {number} was taken by {owner}; {}, and this instance stands by", leads(holder));
+    Status { state: State::Fenced, reason, blocked: None, ..led.clone() }
+}
+
+fn leads(holder: &str) -> String {
     let holder: String = holder.chars().filter(|c| !c.is_control()).collect();
-    let holder = if holder.is_empty() { "another instance".to_owned() } else { holder };
-    match deposed {
-        Some(status) => Status {
-            state: State::Fenced,
-            reason: format!("{}; {holder} leads, and this instance stands by", status.reason),
-            ..status.clone()
-        },
-        None => Status {
-            state: State::Waiting,
-            reason: format!("{holder} leads; this instance stands by"),
-            ..Status::default()
-        },
-    }
+    let holder = if holder.is_empty() { "another instance" } else { &holder };
+    format!("{holder} leads")
 }
