@@ -60,6 +60,7 @@ pub const fn family(probe: &Probe) -> Family {
         | Probe::OwnersLive
         | Probe::MirrorFenced
         | Probe::MirrorAdmitted
+        | Probe::Released
         | Probe::BundleWritten { .. }
         | Probe::LossKnown
         | Probe::LossWithin { .. } => Family::Mirror,

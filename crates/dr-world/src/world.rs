@@ -106,6 +106,7 @@ impl World {
             | Action::ResumeMirror
             | Action::FenceMirror
             | Action::AdmitMirror
+            | Action::ReleaseParked
             | Action::ExportWrites { .. } => return None,
         };
         Some(done)

@@ -12,6 +12,7 @@ mod history;
 mod monitor;
 mod orders;
 mod owners;
+mod parked;
 mod preflight;
 mod reach;
 mod readable;
@@ -44,8 +45,11 @@ pub(crate) struct Etcds {
     scope: Scope,
     /// The etcd that is read.
     primary: Primary,
-    /// The etcd that the mirror writes. Of it nothing but the mirror's own keys is ever written.
+    /// The etcd that the mirror writes. Of it nothing but the mirror's own keys is written through
+    /// this.
     standby: Standby,
+    /// The same, for the release: what a rule holds may be written in its own place.
+    releasing: Standby,
     /// Where what a plan writes is put: beside the topology file.
     folder: PathBuf,
     /// The check that this process asked for last.
@@ -70,6 +74,7 @@ impl Etcds {
         Ok(Self {
             primary: at(Side::Primary).reader(&scope)?,
             standby: at(Side::Standby).mirrored()?,
+            releasing: at(Side::Standby).releasing(scope.clone())?,
             topology: topology.clone(),
             scope,
             folder,
@@ -111,6 +116,7 @@ impl Etcds {
             Probe::CheckedSinceBegun => self.checked_since(begun).await,
             Probe::MirrorFenced => self.fenced().await,
             Probe::MirrorAdmitted => self.admitted().await,
+            Probe::Released => self.released().await,
             Probe::OwnersLive => self.owners_live().await,
             Probe::ValuesReadable => self.values_readable().await,
             Probe::BundleWritten { path } => self.bundle_written(path).await,
@@ -130,6 +136,7 @@ impl Etcds {
             Action::ResumeMirror => self.resume().await,
             Action::FenceMirror => self.fence(by).await,
             Action::AdmitMirror => self.admit().await,
+            Action::ReleaseParked => self.release().await,
             Action::ExportWrites { side, path } => self.export_writes(*side, path).await,
             Action::RaiseShield { .. }
             | Action::LowerShield { .. }

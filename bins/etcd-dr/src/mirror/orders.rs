@@ -82,7 +82,7 @@ pub(super) fn told(fence: &Fence) -> String {
 }
 
 /// An order that may have been taken is told as such: the `after` checks will tell.
-fn acted<T>(outcome: Result<T, OrderError>) -> Acted {
+pub(super) fn acted<T>(outcome: Result<T, OrderError>) -> Acted {
     match outcome {
         Ok(_) => Acted::Accepted,
         Err(OrderError::Standby(failure)) if failure.outcome_unknown => {

@@ -60,6 +60,20 @@ impl<'a> EtcdAt<'a> {
             .map_err(|error| self.wrong(&error))
     }
 
+    /// Prepares the cluster for the release of what is parked there: nothing but the mirror's own
+    /// keys, those in `scope` and the own places of those that it holds may be written.
+    ///
+    /// # Errors
+    ///
+    /// See [`EtcdAt::reader`].
+    pub(crate) fn releasing(self, scope: Scope) -> Result<Standby, Failure> {
+        let own = format!("{OWN_PREFIX}{}/", self.topology.mirror.name);
+        let admits =
+            Arc::new(move |key: &[u8]| scope.admits_standby(key) || scope.decide(key).parked);
+        Standby::new(settings(&self.cluster().etcd), &own, admits)
+            .map_err(|error| self.wrong(&error))
+    }
+
     fn wrong(self, error: &SettingsError) -> Failure {
         let role = match self.side {
             Side::Primary => "primary",

@@ -21,6 +21,9 @@ pub enum Action {
     /// Takes the mark of an earlier promotion off the standby, so that a mirror may write there
     /// again, under a new epoch.
     AdmitMirror,
+    /// Moves what a rule of the mirror held until promotion to its own place, owners first. What the
+    /// standby has there of its own stays.
+    ReleaseParked,
     /// Installs a policy that refuses writes to the objects that are mirrored.
     RaiseShield {
         /// Where.

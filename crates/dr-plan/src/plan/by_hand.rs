@@ -17,7 +17,10 @@ impl Action {
         let kubectl = |target: &Target| kubectl(topology, target);
         let own = |side: &Side| of(topology, *side).kubernetes.kubectl();
         Some(match self {
-            Self::FenceMirror | Self::AdmitMirror | Self::ExportWrites { .. } => return None,
+            Self::FenceMirror
+            | Self::AdmitMirror
+            | Self::ReleaseParked
+            | Self::ExportWrites { .. } => return None,
             Self::RunCheck => check(topology),
             Self::PauseMirror => order("pause", topology),
             Self::ResumeMirror => order("resume", topology),

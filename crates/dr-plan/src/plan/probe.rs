@@ -195,6 +195,9 @@ pub enum Probe {
     OwnersLive,
     /// The mirror is fenced for ever: promoted, under an epoch of the operator.
     MirrorFenced,
+    /// Whatever a rule of the mirror held until promotion is in its own place, but for what the
+    /// standby has there of its own and what would have no owner.
+    Released,
     /// The standby carries no mark of a promotion: a mirror may write there.
     MirrorAdmitted,
     /// The role that is recorded in the cluster, where controllers look it up.

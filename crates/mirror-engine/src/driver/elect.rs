@@ -276,8 +276,10 @@ fn waiting(holder: &str) -> Status {
 /// This instance has led, and another one has taken the epoch from it.
 fn deposed(holder: &str, taken: &Epoch, led: &Status) -> Status {
     let Epoch { number, owner } = taken;
-    let reason =
-        format!("epoch {number} was taken by {owner}; {}, and this instance stands by", leads(holder));
+    let reason = format!(
+        "epoch {number} was taken by {owner}; {}, and this instance stands by",
+        leads(holder)
+    );
     Status { state: State::Fenced, reason, blocked: None, ..led.clone() }
 }
 

@@ -102,4 +102,5 @@ fn fence(topology: &Topology) -> Phase {
             .minutes(30),
         )
         .step(take_over::stop_mirror(topology))
+        .step(take_over::release_parked())
 }

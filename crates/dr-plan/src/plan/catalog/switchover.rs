@@ -98,4 +98,5 @@ fn hand_over(topology: &Topology) -> Phase {
         )
         .step(take_over::fence_mirror())
         .step(take_over::stop_mirror(topology))
+        .step(take_over::release_parked())
 }

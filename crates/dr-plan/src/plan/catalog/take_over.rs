@@ -50,6 +50,21 @@ pub(super) fn stop_mirror(topology: &Topology) -> Step {
     .after("no pod of the mirror is left", probe)
 }
 
+/// What would have acted on machines and other clusters is set free.
+pub(super) fn release_parked() -> Step {
+    Step::automatic(
+        "release-parked",
+        "Release what was held until now",
+        Action::ReleaseParked,
+        "What the mirror's rules hold until promotion lies parked, where no API sees it. It goes to \
+         its own place, owners before what they own, before controllers learn that this cluster is \
+         the primary. Where no rule holds anything, nothing is parked.",
+    )
+    .before("the mirror is fenced", Probe::MirrorFenced)
+    .after("what can be released is in its own place", Probe::Released)
+    .minutes(30)
+}
+
 /// Elasticsearch finds its template, or it refuses what comes in under the new role.
 pub(super) fn log_template(topology: &Topology) -> Option<Step> {
     let standby = &topology.standby;
