@@ -14,6 +14,7 @@
 #[path = "../../crates/dr-world/tests/support/mod.rs"]
 mod support;
 
+mod exchange;
 mod failback;
 mod failover;
 mod fence;
