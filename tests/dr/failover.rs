@@ -1,20 +1,17 @@
 //! A primary that dies takes exactly its unmirrored tail with it, and that comes back in a bundle.
 
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dr_plan::journal::Event;
-use end_to_end::process::Process;
-use end_to_end::{
-    Direction, Load, Mirror, Proxy, assert_equal_in_scope, eventually, everything, seed,
-};
+use end_to_end::{Direction, Load, Mirror, Proxy, assert_equal_in_scope, everything, seed};
 use serde_json::Value;
 
-use crate::hands::Hands;
-use crate::pair::{KEYS, Pair, settings};
-use crate::run::{Dr, PATIENCE};
+use crate::failback::Failback;
+use crate::pair::{DOMAIN, KEYS, Pair, settings};
+use crate::run::Dr;
 use crate::support::kube::KubeServer;
 use crate::switchover::lend_hands;
 
@@ -37,16 +34,6 @@ const FAILOVER: [&str; 17] = [
     "--reason",
     "no client remembers a revision here",
 ];
-const FAILBACK: [&str; 7] = [
-    "failback",
-    "--yes",
-    "--attest=review-writes",
-    "--override",
-    "encryption-same",
-    "--reason",
-    "nothing is encrypted here",
-];
-
 /// A write as a bundle tells it: revision, key, and value unless it was deleted.
 type Write = (i64, Vec<u8>, Option<Vec<u8>>);
 
@@ -150,7 +137,9 @@ async fn a_failover_loses_the_stated_tail_and_failback_finds_it_in_a_bundle() {
     }
     recovery(&mut pair).await;
     pair.write_topology(false, "");
-    let mut mirror = failback(&mut pair, &dr).await;
+    let mut failback = Failback::of_east(&dr);
+    failback.run(&mut pair, "2 surplus, 0 different").await;
+    let mut mirror = failback.mirror.unwrap();
     dr.assert_completed();
     let folder = pair.path("unmirrored-writes-of-east");
     assert_eq!(bundle(&folder), tail, "exactly the tail is in the bundle");
@@ -176,62 +165,52 @@ fn assert_loss_was_stated(dr: &Dr, checkpoint: i64) {
     assert!(stated.starts_with(&format!("checkpoint {checkpoint}, east last seen at")), "{stated}");
 }
 
-/// Runs a failback to its end, with the hands that it needs; returns the new mirror.
-async fn failback(pair: &mut Pair, dr: &Dr) -> Mirror {
-    let mut hands = Hands::new(dr.journal());
-    let mut mirror = None;
-    // API servers and controller manager are files on nodes: a person restarts them.
-    let told = stops(pair, dr, &mut hands, &mut mirror).await;
-    assert!(told.contains("step restart-controllers: failed"), "{told}");
-    pair.east.restart_controllers();
-    // New keys of the tail are nobody's but east's: whoever has reviewed them lets them go.
-    let told = stops(pair, dr, &mut hands, &mut mirror).await;
-    assert!(told.contains("2 surplus, 0 different"), "{told}");
-    let repair = ["repair", "-o", "json", "--kind", "surplus"];
-    let plan = mirror.as_ref().unwrap().verb(&repair);
-    let plan: Value = serde_json::from_slice(&plan.stdout).unwrap();
-    let digest = plan["digest"].as_str().unwrap();
-    let order = ["--execute", "--wait", "60s", "--accept", digest];
-    let done = mirror.as_ref().unwrap().verb(&[&repair[..], &order].concat());
-    assert!(done.status.success(), "{done:?}");
-    let mut run = dr.start(&FAILBACK);
-    let ended = by_hand(pair, &mut run, &mut hands, &mut mirror).await;
-    assert_eq!(ended, Some(0), "{}", run.tail(40));
-    mirror.unwrap()
-}
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_of_a_compacted_history_has_what_differs_once_for_each_key() {
+    let mut pair = Pair::start().await;
+    let mut client = pair.east.etcd.client().await;
+    for name in ["kept", "gone", "same"] {
+        client.put(format!("{KEYS}{name}"), "mirrored", None).await.unwrap();
+    }
+    let proxy = Proxy::start(&pair.east.etcd.endpoints()[0]).await;
+    let mut mirror =
+        settings(Mirror::builder(&[proxy.endpoint()], &pair.west.etcd.endpoints())).start();
+    pair.write_topology(true, &format!("http://{}", mirror.address()));
+    mirror.wait_for_state("following").await;
+    let mirrored = pair.east.dump().await.revision;
+    mirror.wait_for_checkpoint(mirrored).await;
+    let tail = disaster(&mut pair, &mut mirror, &proxy).await;
+    let dr = Dr::new(&pair);
+    dr.expect(0, &["fence", "--yes"]).await;
+    mirror.kill();
+    recovery(&mut pair).await;
+    pair.write_topology(false, "");
+    pair.dns.set(DOMAIN, &[&pair.west.vip]);
+    // West goes on as the primary: that is none of what east alone has.
+    let mut west = pair.west.etcd.client().await;
+    for name in ["kept", "same", "new"] {
+        west.put(format!("{KEYS}{name}"), "west goes on", None).await.unwrap();
+    }
+    let mut client = pair.east.etcd.client().await;
+    let head = client.get(KEYS, None).await.unwrap().header().unwrap().revision();
+    client.compact(head, None).await.unwrap();
 
-/// Runs until a person is needed who can't be seen; returns what was told.
-async fn stops(pair: &mut Pair, dr: &Dr, hands: &mut Hands, mirror: &mut Option<Mirror>) -> String {
-    let mut run = dr.start(&FAILBACK);
-    let ended = by_hand(pair, &mut run, hands, mirror).await;
-    assert_eq!(ended, Some(1), "{}", run.tail(40));
-    run.tail(12)
-}
-
-async fn by_hand(
-    pair: &mut Pair,
-    run: &mut Process,
-    hands: &mut Hands,
-    mirror: &mut Option<Mirror>,
-) -> Option<i32> {
-    loop {
-        let step = tokio::select! {
-            step = hands.next() => step,
-            ended = eventually("it ends", PATIENCE, async || run.ended()) => return ended.code(),
-        };
-        match step.as_str() {
-            "serve-vip" => pair.east.serve_vip().await,
-            "lift-revision" => pair.east.etcd.lift_revision(2_000_000_000_000).await,
-            "install-mirror" => {
-                let (west, east) = (pair.west.etcd.endpoints(), pair.east.etcd.endpoints());
-                let mut started = settings(Mirror::builder(&west, &east)).start();
-                started.wait_for_state("following").await;
-                pair.east.show_mirror_pod();
-                pair.east.show_mirror_log(&started.process().output());
-                *mirror = Some(started);
-            }
-            _ => {}
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    // It stops once the bundle is there: nobody says what of it is wanted.
+    let told = dr.expect(1, &["failback", "--yes"]).await;
+    assert!(told.contains("--attest review-writes"), "{told}");
+    let manifest = std::fs::read(pair.path("unmirrored-writes-of-east/manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(manifest["source"], "comparison");
+    assert_eq!((&manifest["puts"], &manifest["deletions"]), (&Value::from(3), &Value::from(1)));
+    // Of a key that was changed twice only the last value is left; when a key was deleted nobody
+    // knows any more, only that it was by the end.
+    let newest: BTreeMap<_, _> =
+        tail.into_iter().map(|(revision, key, value)| (key, (revision, value))).collect();
+    let found = bundle(&pair.path("unmirrored-writes-of-east"));
+    assert_eq!(found.len(), newest.len(), "each key once");
+    for (revision, key, value) in found {
+        let (written, last) = &newest[&key];
+        assert_eq!(&value, last);
+        assert!(revision == *written || value.is_none() && revision == head, "{revision}");
     }
 }

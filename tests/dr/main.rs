@@ -14,6 +14,8 @@
 #[path = "../../crates/dr-world/tests/support/mod.rs"]
 mod support;
 
+mod exchange;
+mod failback;
 mod failover;
 mod fence;
 mod hands;

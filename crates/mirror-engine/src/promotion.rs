@@ -156,6 +156,11 @@ where
 /// Takes back the promotion that `digest` names: a mirror called `name` may write again, and
 /// overwrite what the standby has become since.
 ///
+/// The checkpoint goes with the fence, in the same transaction. It spoke of a standby that nobody
+/// but the mirror wrote; whoever went on from it would never look at a key that the standby changed
+/// while it was promoted and the primary has left alone. So the next start enrols the standby anew:
+/// it compares every key, writes what differs, and takes what the standby alone has for others'.
+///
 /// # Errors
 ///
 /// [`OrderError::NotPromoted`], or [`OrderError::OtherFence`] if the fence is not that one; else as
@@ -178,7 +183,11 @@ where
     let txn = Txn {
         guard: Guard(vec![(own.control.clone(), expect(seen.control.as_ref()))]),
         writes: Vec::new(),
-        own: vec![Op::Put { key: own.control, value: control.encode() }],
+        // While the fence stands nobody writes the checkpoint: the guard need not name it.
+        own: vec![
+            Op::Put { key: own.control, value: control.encode() },
+            Op::Delete { key: own.checkpoint },
+        ],
     };
     match standby.commit(txn).await {
         Ok(Commit::Done(_)) => Ok(()),

@@ -24,7 +24,8 @@ impl Etcds {
         acted(promotion::promote(&self.standby, self.name(), by, now).await)
     }
 
-    /// Takes back the fence that stands on what is a standby again; the epoch stays.
+    /// Takes back the fence that stands on what is a standby again. The epoch stays; the checkpoint
+    /// goes, so that the next mirror compares everything.
     pub(super) async fn admit(&self) -> Acted {
         match promotion::fence(&self.standby, self.name()).await {
             Ok(None) => Acted::Accepted,
