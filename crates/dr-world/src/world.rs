@@ -4,6 +4,7 @@ use dr_plan::plan::{Action, Place, Probe, Side, Signal, Target};
 use dr_plan::topology::{Cluster, Topology};
 use dr_plan::{Answer, Timestamp};
 
+use crate::files;
 use crate::inside::Inside;
 use crate::kube::{self, Kube};
 use crate::network::Network;
@@ -180,7 +181,7 @@ impl World {
             Probe::DifferentClusters => kube::different(&primary, &standby).await,
             Probe::ServiceAddressesApart => kube::addresses_apart(&primary, &standby).await,
             Probe::SameFile { path, nodes, secret } => {
-                crate::files::by_hand(&self.topology, path, nodes, *secret)
+                files::same(&self.topology, &self.settings, path, nodes, *secret).await
             }
             _ => return None,
         })

@@ -3,4 +3,5 @@
 
 pub(crate) mod dns;
 pub(crate) mod kube;
+pub(crate) mod nodes;
 pub(crate) mod tls;
