@@ -10,15 +10,7 @@ use crate::hands::Hands;
 use crate::pair::{Cluster, Pair, settings};
 use crate::run::{Dr, PATIENCE};
 
-pub(crate) const FAILBACK: [&str; 7] = [
-    "failback",
-    "--yes",
-    "--attest=review-writes",
-    "--override",
-    "encryption-same",
-    "--reason",
-    "nothing is encrypted here",
-];
+pub(crate) const FAILBACK: [&str; 3] = ["failback", "--yes", "--attest=review-writes"];
 
 /// A failback of one of the two clusters.
 pub(crate) struct Failback {
@@ -48,6 +40,15 @@ impl Failback {
     /// lets the surplus keys go.
     pub(crate) async fn run(&mut self, pair: &mut Pair, found: &str) {
         self.until_checked(pair, found).await;
+        self.let_surplus_go();
+        let mut run = self.dr.start(&FAILBACK);
+        let ended = self.by_hand(pair, &mut run).await;
+        assert_eq!(ended, Some(0), "{}", run.tail(40));
+        self.dr.assert_completed();
+    }
+
+    /// What the mirror has too many is reviewed, and goes.
+    pub(crate) fn let_surplus_go(&self) {
         let mirror = self.mirror.as_ref().unwrap();
         let repair = ["repair", "-o", "json", "--kind", "surplus"];
         let plan: Value = serde_json::from_slice(&mirror.verb(&repair).stdout).unwrap();
@@ -55,10 +56,6 @@ impl Failback {
         let order = ["--execute", "--wait", "60s", "--accept", digest];
         let done = mirror.verb(&[&repair[..], &order].concat());
         assert!(done.status.success(), "{done:?}");
-        let mut run = self.dr.start(&FAILBACK);
-        let ended = self.by_hand(pair, &mut run).await;
-        assert_eq!(ended, Some(0), "{}", run.tail(40));
-        self.dr.assert_completed();
     }
 
     /// Runs until the first check has found this.
@@ -93,7 +90,7 @@ impl Failback {
     }
 
     /// Does what a step asks of a person.
-    async fn lend(&mut self, pair: &mut Pair, step: &str) {
+    pub(crate) async fn lend(&mut self, pair: &mut Pair, step: &str) {
         match step {
             "serve-vip" => {
                 let old = self.old(pair);

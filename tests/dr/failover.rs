@@ -6,16 +6,16 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dr_plan::journal::Event;
-use end_to_end::{Direction, Load, Mirror, Proxy, assert_equal_in_scope, everything, seed};
+use end_to_end::{Direction, Dump, Load, Mirror, Proxy, assert_equal_in_scope, everything, seed};
 use serde_json::Value;
 
 use crate::failback::Failback;
 use crate::pair::{DOMAIN, KEYS, Pair, settings};
 use crate::run::Dr;
 use crate::support::kube::KubeServer;
-use crate::switchover::lend_hands;
+use crate::switchover::{checked, lend_hands};
 
-const FAILOVER: [&str; 17] = [
+pub(crate) const FAILOVER: [&str; 17] = [
     "failover",
     "--yes",
     "--attest",
@@ -35,7 +35,7 @@ const FAILOVER: [&str; 17] = [
     "no client remembers a revision here",
 ];
 /// A write as a bundle tells it: revision, key, and value unless it was deleted.
-type Write = (i64, Vec<u8>, Option<Vec<u8>>);
+pub(crate) type Write = (i64, Vec<u8>, Option<Vec<u8>>);
 
 /// Writes what no mirror sees: new keys, changed ones, one that is changed twice, one deleted.
 async fn tail(pair: &Pair) -> Vec<Write> {
@@ -59,7 +59,7 @@ async fn tail(pair: &Pair) -> Vec<Write> {
 }
 
 /// Reads the lines of a bundle.
-fn bundle(folder: &Path) -> Vec<Write> {
+pub(crate) fn bundle(folder: &Path) -> Vec<Write> {
     let text = std::fs::read_to_string(folder.join("writes.jsonl")).unwrap();
     let decoded = |value: &Value| STANDARD.decode(value.as_str().unwrap()).unwrap();
     text.lines()
@@ -72,13 +72,29 @@ fn bundle(folder: &Path) -> Vec<Write> {
         .collect()
 }
 
+/// A pair with a mirror that has copied a load over a link, and what the load has made.
+pub(crate) async fn linked(dice: &str) -> (Pair, Proxy, Mirror, Dump) {
+    let pair = Pair::start().await;
+    let mut client = pair.east.etcd.client().await;
+    let load = Load { prefix: KEYS.to_owned(), requests: 100, ..Load::default() };
+    load.run(&mut client, &mut seed::dice(dice)).await;
+    for name in ["kept", "gone"] {
+        client.put(format!("{KEYS}{name}"), "mirrored", None).await.unwrap();
+    }
+    let proxy = Proxy::start(&pair.east.etcd.endpoints()[0]).await;
+    pair.west.show_mirror_pod();
+    let mut mirror =
+        settings(Mirror::builder(&[proxy.endpoint()], &pair.west.etcd.endpoints())).start();
+    pair.write_topology(true, &format!("http://{}", mirror.address()));
+    mirror.wait_for_state("following").await;
+    let mirrored = pair.east.dump().await;
+    mirror.wait_for_checkpoint(mirrored.revision).await;
+    (pair, proxy, mirror, mirrored)
+}
+
 /// East dies with a tail that west does not have; returns it.
-async fn disaster(pair: &mut Pair, mirror: &mut Mirror, proxy: &Proxy) -> Vec<Write> {
-    mirror
-        .wait_for("a check says in-sync, and the lag is known", |status| {
-            status["last_check"]["verdict"] == "in-sync" && status["lag_seconds"].is_f64()
-        })
-        .await;
+pub(crate) async fn disaster(pair: &mut Pair, mirror: &mut Mirror, proxy: &Proxy) -> Vec<Write> {
+    checked(mirror).await;
     proxy.hold(Direction::ToServer);
     proxy.hold(Direction::ToClient);
     let tail = tail(pair).await;
@@ -92,7 +108,7 @@ async fn disaster(pair: &mut Pair, mirror: &mut Mirror, proxy: &Proxy) -> Vec<Wr
 }
 
 /// East comes back: its etcd with all that it had, its API as it was installed.
-async fn recovery(pair: &mut Pair) {
+pub(crate) async fn recovery(pair: &mut Pair) {
     pair.east.etcd.restart().await;
     pair.east.furnish();
     pair.east.keep_agents(&pair.west);
@@ -102,21 +118,7 @@ async fn recovery(pair: &mut Pair) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failover_loses_the_stated_tail_and_failback_finds_it_in_a_bundle() {
-    let mut pair = Pair::start().await;
-    let mut client = pair.east.etcd.client().await;
-    let load = Load { prefix: KEYS.to_owned(), requests: 100, ..Load::default() };
-    load.run(&mut client, &mut seed::dice("failover")).await;
-    for name in ["kept", "gone"] {
-        client.put(format!("{KEYS}{name}"), "mirrored", None).await.unwrap();
-    }
-    let proxy = Proxy::start(&pair.east.etcd.endpoints()[0]).await;
-    pair.west.show_mirror_pod();
-    let mut mirror =
-        settings(Mirror::builder(&[proxy.endpoint()], &pair.west.etcd.endpoints())).start();
-    pair.write_topology(true, &format!("http://{}", mirror.address()));
-    mirror.wait_for_state("following").await;
-    let mirrored = pair.east.dump().await;
-    mirror.wait_for_checkpoint(mirrored.revision).await;
+    let (mut pair, proxy, mut mirror, mirrored) = linked("failover").await;
     let tail = disaster(&mut pair, &mut mirror, &proxy).await;
 
     let dr = Dr::new(&pair);

@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::dns::NameServer;
 use crate::support::kube::KubeServer;
+use crate::support::nodes::Nodes;
 use crate::support::tls::Authority;
 
 pub(crate) const DOMAIN: &str = "platform.example.org";
@@ -38,6 +39,7 @@ pub(crate) struct Pair {
     pub(crate) east: Cluster,
     pub(crate) west: Cluster,
     pub(crate) dns: NameServer,
+    pub(crate) nodes: Nodes,
 }
 
 /// A network of 127.0.0.0/8 for each pair, so that tests beside each other don't meet. Tests of
@@ -53,9 +55,9 @@ impl Pair {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("etcd-dr-e2e-").tempdir().unwrap();
         let authority = Authority::new("authority of the tests");
-        let issued = authority.issue(&[DOMAIN]);
-        issued.write(folder.path(), "platform");
         let network = network();
+        let issued = authority.issue(&[DOMAIN, &format!("{network}.1"), &format!("{network}.2")]);
+        issued.write(folder.path(), "platform");
         let page = issued.server(&["http/1.1"], None);
         let (east, west) = tokio::join!(
             Cluster::start("east", &network, 1, page.clone()),
@@ -63,7 +65,13 @@ impl Pair {
         );
         let dns = NameServer::start().await;
         dns.set(DOMAIN, &[&east.vip]);
-        let pair = Self { folder, east, west, dns };
+        let nodes = Nodes::new(&folder.path().join("nodes"));
+        for node in [&east.node, &west.node] {
+            nodes.put(node, "/etc/kubernetes/encryption-provider.conf", "a key", 0o600);
+            nodes.put(node, "/etc/kubernetes/pki/sa.key", "a key", 0o600);
+            nodes.put(node, "/etc/kubernetes/pki/sa.pub", "its public half", 0o644);
+        }
+        let pair = Self { folder, east, west, dns, nodes };
         pair.write_kubeconfigs();
         pair.east.keep_agents(&pair.west);
         pair.west.keep_agents(&pair.east);
@@ -129,7 +137,9 @@ impl Cluster {
     pub(crate) async fn serve_vip(&mut self) {
         self.serving.spawn(serve_page(listen(&self.vip, 443).await, self.page.clone()));
         // Who connects is let in; what is said there nobody asks.
-        self.serving.spawn(accept(listen(&self.vip, 6443).await));
+        for port in [80, 6443, 11_443] {
+            self.serving.spawn(accept(listen(&self.vip, port).await));
+        }
     }
 
     /// The load balancer stops to serve its virtual IP.
@@ -215,7 +225,9 @@ impl Cluster {
             "nodes": [{ "name": format!("{}-m1", self.name), "address": self.node }],
             "etcd": { "endpoints": self.etcd.endpoints() },
             "kubernetes": { "kubeconfig": kubeconfig },
-            "registry": { "kind": "external", "address": "registry.example.org" },
+            "registry": {
+                "kind": "built-in", "address": DOMAIN, "user_set": true, "password_set": true,
+            },
         })
     }
 }

@@ -1,5 +1,6 @@
 //! The real `etcd-dr`, as users start it.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 pub(crate) struct Dr {
     topology: PathBuf,
     name_server: String,
+    /// Where programs are found: what stands in for `ssh` first.
+    programs: String,
     log: PathBuf,
 }
 
@@ -28,6 +31,11 @@ impl Dr {
         Self {
             topology: pair.topology_file(),
             name_server: pair.dns.address.to_string(),
+            programs: format!(
+                "{}:{}",
+                pair.nodes.ssh().parent().unwrap().display(),
+                std::env::var("PATH").unwrap()
+            ),
             log: pair.path("etcd-dr.log"),
         }
     }
@@ -35,6 +43,7 @@ impl Dr {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binaries::etcd_dr());
         command.args(args).arg("--topology").arg(&self.topology).env("NO_COLOR", "1");
+        command.env("PATH", &self.programs);
         if !["fence", "abandon", "report"].contains(&args[0]) {
             command.args(["--name-server", &self.name_server]);
         }
@@ -60,6 +69,16 @@ impl Dr {
     /// Starts it.
     pub(crate) fn start(&self, args: &[&str]) -> Process {
         Process::spawn("etcd-dr", &mut self.command(args), &self.log)
+    }
+
+    /// Starts it at a terminal.
+    pub(crate) fn start_at(&self, terminal: File, args: &[&str]) -> Process {
+        Process::spawn_at("etcd-dr", &mut self.command(args), &self.log, terminal.into())
+    }
+
+    /// What all that were started have told so far.
+    pub(crate) fn told(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
     pub(crate) fn journal(&self) -> PathBuf {

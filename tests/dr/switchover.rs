@@ -38,13 +38,18 @@ pub(crate) async fn mirrored() -> (Pair, Mirror, Dr) {
     let mut mirror = pair.mirror().start();
     pair.write_topology(true, &format!("http://{}", mirror.address()));
     mirror.wait_for_state("following").await;
+    checked(&mut mirror).await;
+    let dr = Dr::new(&pair);
+    (pair, mirror, dr)
+}
+
+/// Waits until a mirror knows how well it is.
+pub(crate) async fn checked(mirror: &mut Mirror) {
     mirror
         .wait_for("a check says in-sync, and the lag is known", |status| {
             status["last_check"]["verdict"] == "in-sync" && status["lag_seconds"].is_f64()
         })
         .await;
-    let dr = Dr::new(&pair);
-    (pair, mirror, dr)
 }
 
 /// Does what a person does in a switchover, until it is over.

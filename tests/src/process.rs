@@ -30,9 +30,19 @@ impl Process {
     /// If it can't be started.
     #[must_use]
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Self {
+        Self::spawn_at(name, command, log, Stdio::null())
+    }
+
+    /// Starts it with an input as well.
+    ///
+    /// # Panics
+    ///
+    /// If it can't be started.
+    #[must_use]
+    pub fn spawn_at(name: &str, command: &mut Command, log: &Path, input: Stdio) -> Self {
         let file = File::options().create(true).append(true).open(log).expect("log file");
         let child = command
-            .stdin(Stdio::null())
+            .stdin(input)
             .stdout(file.try_clone().expect("log file"))
             .stderr(file)
             .spawn()
