@@ -11,13 +11,9 @@ use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::orders::{self, OrderError};
 use mirror_engine::{NotRepairable, RepairDigest, RepairKinds, RepairPlanError};
 use monitor_api::{RepairPlanReport, RepairReport};
-use tokio::time::{Instant, sleep};
 
 use crate::orders::block_on;
 use crate::table;
-
-/// How often it is looked whether the order was carried out.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Shows what a repair of these kinds would do. Writes nothing.
 pub(crate) fn plan(config: &Config, kinds: RepairKinds, format: Format) -> Result<Exit, Failure> {
@@ -92,24 +88,14 @@ async fn ordered(
             | OrderError::Raced
             | OrderError::Contended => Failure::undecided(error),
         })?;
-    let deadline = Instant::now() + wait;
-    loop {
-        // A standby that does not answer for a moment may have carried it out all the same.
-        if let Ok(stored) = orders::read_state(standby, name).await
-            && let Some(record) = stored.repair.filter(|record| record.order == order)
-            && record.outcome.is_final()
-        {
-            return Ok(repair_report(&record));
-        }
-        if Instant::now() >= deadline {
-            return Err(Failure::undecided(format!(
-                "the order is given, and no mirror has carried it out within {}; it still may: \
-                 `etcd-sync status` shows what becomes of it",
-                humantime::format_duration(wait)
-            )));
-        }
-        sleep(LOOK_EVERY).await;
-    }
+    let record = orders::repair_outcome(standby, name, order, wait).await;
+    record.map(|record| repair_report(&record)).ok_or_else(|| {
+        Failure::undecided(format!(
+            "the order is given, and no mirror has carried it out within {}; it still may: \
+             `etcd-sync status` shows what becomes of it",
+            humantime::format_duration(wait)
+        ))
+    })
 }
 
 fn as_text(plan: &RepairPlanReport) -> String {

@@ -1,13 +1,19 @@
 //! What an operator tells a mirror, and reads of it: through the standby's etcd alone.
 
+use std::time::Duration;
+
 use etcd_mvcc::{
     Commit, CommitTxn, Entry, Expect, Failure, Guard, Op, ReadRange, StandbyRevision, Txn, Value,
 };
+use tokio::time::{Instant, sleep};
 
 use crate::control::{Control, Desired};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Epoch, RecordError};
 use crate::repair::{RepairDigest, RepairKinds, RepairOrder, RepairRecord};
+
+/// How often it is looked what became of an order.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// An order to a mirror.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,6 +183,38 @@ where
         Ok(id)
     };
     change_control(standby, name, change).await
+}
+
+/// Waits until the mirror called `name` is through with the order of this id, and returns what
+/// became of it; `None` if it is not within `patience`: it still may be carried out.
+///
+/// A standby that does not answer for a moment is asked again.
+///
+/// # Cancel safety
+///
+/// May be dropped at any moment: it only looks.
+pub async fn repair_outcome<S>(
+    standby: &S,
+    name: &str,
+    order: u64,
+    patience: Duration,
+) -> Option<RepairRecord>
+where
+    S: ReadRange<Revision = StandbyRevision>,
+{
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Ok(stored) = read_state(standby, name).await
+            && let Some(record) = stored.repair.filter(|record| record.order == order)
+            && record.outcome.is_final()
+        {
+            return Some(record);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Changes the control record, unless somebody else does so at the same time. `change` is given
