@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use end_to_end::process::Process;
 use end_to_end::{Mirror, eventually};
-use serde_json::Value;
 
 use crate::hands::Hands;
 use crate::pair::{Cluster, Pair, settings};
@@ -36,44 +35,12 @@ impl Failback {
         if self.east_is_old { &mut pair.east } else { &mut pair.west }
     }
 
-    /// Runs to the end. What the first check finds is this; then a person, who has reviewed them,
-    /// lets the surplus keys go.
-    pub(crate) async fn run(&mut self, pair: &mut Pair, found: &str) {
-        self.until_checked(pair, found).await;
-        self.let_surplus_go();
+    /// Runs to the end, unattended.
+    pub(crate) async fn run(&mut self, pair: &mut Pair) {
         let mut run = self.dr.start(&FAILBACK);
         let ended = self.by_hand(pair, &mut run).await;
         assert_eq!(ended, Some(0), "{}", run.tail(40));
         self.dr.assert_completed();
-    }
-
-    /// What the mirror has too many is reviewed, and goes.
-    pub(crate) fn let_surplus_go(&self) {
-        let mirror = self.mirror.as_ref().unwrap();
-        let repair = ["repair", "-o", "json", "--kind", "surplus"];
-        let plan: Value = serde_json::from_slice(&mirror.verb(&repair).stdout).unwrap();
-        let digest = plan["digest"].as_str().unwrap();
-        let order = ["--execute", "--wait", "60s", "--accept", digest];
-        let done = mirror.verb(&[&repair[..], &order].concat());
-        assert!(done.status.success(), "{done:?}");
-    }
-
-    /// Runs until the first check has found this.
-    pub(crate) async fn until_checked(&mut self, pair: &mut Pair, found: &str) {
-        // API servers and controller manager are files on nodes: a person restarts them.
-        let told = self.stops(pair).await;
-        assert!(told.contains("step restart-controllers: failed"), "{told}");
-        self.old(pair).restart_controllers();
-        let told = self.stops(pair).await;
-        assert!(told.contains(found), "{told}");
-    }
-
-    /// Runs until a person is needed who can't be seen; returns what was told.
-    async fn stops(&mut self, pair: &mut Pair) -> String {
-        let mut run = self.dr.start(&FAILBACK);
-        let ended = self.by_hand(pair, &mut run).await;
-        assert_eq!(ended, Some(1), "{}", run.tail(40));
-        run.tail(12)
     }
 
     async fn by_hand(&mut self, pair: &mut Pair, run: &mut Process) -> Option<i32> {
@@ -98,6 +65,8 @@ impl Failback {
                 old.serve_vip().await;
             }
             "lift-revision" => self.old(pair).etcd.lift_revision(2_000_000_000_000).await,
+            // What a kubelet does once the manifests are back.
+            "restart-controllers" => self.old(pair).restart_controllers(),
             "install-mirror" => {
                 let (new, old) = if self.east_is_old {
                     (&pair.west, &pair.east)

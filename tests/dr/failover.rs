@@ -140,7 +140,7 @@ async fn a_failover_loses_the_stated_tail_and_failback_finds_it_in_a_bundle() {
     recovery(&mut pair).await;
     pair.write_topology(false, "");
     let mut failback = Failback::of_east(&dr);
-    failback.run(&mut pair, "2 surplus, 0 different").await;
+    failback.run(&mut pair).await;
     let mut mirror = failback.mirror.unwrap();
     dr.assert_completed();
     let folder = pair.path("unmirrored-writes-of-east");

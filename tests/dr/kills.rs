@@ -122,6 +122,10 @@ impl Kills {
                 let found = standby.kube.object(&deployment);
                 found.is_some_and(|found| found["spec"]["replicas"] == 0)
             }
+            "remove-surplus" => {
+                let mut client = standby.etcd.client().await;
+                !client.get("/etcd-sync/default/repair", None).await.unwrap().kvs().is_empty()
+            }
             "restart-coredns" => standby.kube.deleted() > 0,
             "export-writes" => {
                 let folder = pair.path(&format!("unmirrored-writes-of-{}", standby.name));

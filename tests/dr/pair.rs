@@ -70,6 +70,9 @@ impl Pair {
             nodes.put(node, "/etc/kubernetes/encryption-provider.conf", "a key", 0o600);
             nodes.put(node, "/etc/kubernetes/pki/sa.key", "a key", 0o600);
             nodes.put(node, "/etc/kubernetes/pki/sa.pub", "its public half", 0o644);
+            for name in ["kube-apiserver", "kube-controller-manager"] {
+                nodes.put(node, &format!("/etc/kubernetes/manifests/{name}.yaml"), "", 0o600);
+            }
         }
         let pair = Self { folder, east, west, dns, nodes };
         pair.write_kubeconfigs();

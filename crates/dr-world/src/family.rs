@@ -61,6 +61,7 @@ pub const fn family(probe: &Probe) -> Family {
         | Probe::MirrorFenced
         | Probe::MirrorAdmitted
         | Probe::Released
+        | Probe::NoSurplus
         | Probe::BundleWritten { .. }
         | Probe::LossKnown
         | Probe::LossWithin { .. } => Family::Mirror,

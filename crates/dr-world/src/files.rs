@@ -1,20 +1,15 @@
-//! Files on nodes, which no API shows: `ssh` does, as it is set up for whoever runs the plan.
+//! Files on nodes, which no API shows.
 
 use std::collections::BTreeMap;
-use std::process::Stdio;
 use std::time::Duration;
 
 use dr_plan::Answer;
 use dr_plan::topology::{Cluster, Node, Topology};
-use tokio::process::Command;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::Settings;
+use crate::ssh::{Ssh, SshError, destination, sudo};
 use crate::words::{fails, holds, unknown};
-
-/// How `ssh` ends when it did not get as far as the command.
-const SSH_FAILED: i32 = 255;
 
 /// How much of a digest is told: enough to compare by eye.
 const DIGEST_CHARS: usize = 12;
@@ -43,10 +38,9 @@ pub(crate) async fn same(
     let mut looks = JoinSet::new();
     for cluster in [&topology.primary, &topology.standby] {
         for node in own_nodes(cluster, nodes) {
-            let to = format!("{}@{}", cluster.ssh_user, node.address);
+            let (ssh, to, path) = (Ssh::new(settings), destination(cluster, node), path.to_owned());
             let name = format!("{}/{}", cluster.name, node.name);
-            let (settings, path) = (settings.clone(), path.to_owned());
-            looks.spawn(async move { (name, look(&settings, &to, &path).await) });
+            looks.spawn(async move { (name, look(&ssh, &to, &path).await) });
         }
     }
     let seen: BTreeMap<String, Seen> = looks.join_all().await.into_iter().collect();
@@ -89,43 +83,18 @@ fn judge(seen: &BTreeMap<String, Seen>, path: &str, secret: bool) -> Result<Answ
     Ok(holds(format!("{path} is {digest}… on all {} nodes", seen.len())))
 }
 
-async fn look(settings: &Settings, to: &str, path: &str) -> Seen {
-    let limit = settings.time_limit;
-    let seconds = limit.as_secs().max(1);
-    let mut ssh = Command::new(&settings.ssh);
-    // Nobody is there to be asked for a password.
-    ssh.args(["-o", "BatchMode=yes", "-o", &format!("ConnectTimeout={seconds}"), "--", to])
-        .arg(command(path))
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    // The command itself takes a moment after the connection is made.
-    match timeout(limit + Duration::from_secs(5), ssh.output()).await {
-        Err(_) => Seen::Unreached(format!("no answer for {seconds} s")),
-        Ok(Err(error)) => {
-            Seen::Unreached(format!("{} can't be run: {error}", settings.ssh.display()))
-        }
-        Ok(Ok(output)) => {
-            let said = String::from_utf8_lossy(&output.stdout);
-            let why = || {
-                let said = String::from_utf8_lossy(&output.stderr);
-                said.lines().last().unwrap_or("it says nothing").trim().to_owned()
-            };
-            match output.status.code() {
-                Some(0) => file(&said).unwrap_or_else(|| Seen::Unreadable("no digest".to_owned())),
-                Some(SSH_FAILED) | None => Seen::Unreached(why()),
-                Some(_) => Seen::Unreadable(why()),
-            }
-        }
+async fn look(ssh: &Ssh, to: &str, path: &str) -> Seen {
+    match ssh.run(to, &command(path), Duration::ZERO).await {
+        Ok(said) => file(&said).unwrap_or_else(|| Seen::Unreadable("no digest".to_owned())),
+        Err(SshError::Unreached(why)) => Seen::Unreached(why),
+        Err(SshError::Failed(why)) => Seen::Unreadable(why),
     }
 }
 
 /// Prints digest, then owner and mode. Only root may read a secret.
 fn command(path: &str) -> String {
-    let path = format!("'{}'", path.replace('\'', r"'\''"));
-    format!(
-        "s='sudo -n'; [ \"$(id -u)\" -ne 0 ] || s=; \
-         $s sha256sum {path} && $s stat -c '%U %a' {path}"
-    )
+    let path = path.replace('\'', r"'\''");
+    sudo(&format!("sha256sum '{path}' && stat -c '%U %a' '{path}'"))
 }
 
 fn file(said: &str) -> Option<Seen> {

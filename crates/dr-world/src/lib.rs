@@ -7,7 +7,9 @@ mod http;
 mod inside;
 pub mod kube;
 pub mod network;
+mod restart;
 mod settings;
+mod ssh;
 mod words;
 mod world;
 

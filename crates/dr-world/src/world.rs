@@ -9,6 +9,7 @@ use crate::inside::Inside;
 use crate::kube::{self, Kube};
 use crate::network::Network;
 use crate::network::address::Url;
+use crate::restart;
 use crate::words::{NotDone, one_line, unknown};
 use crate::{Settings, both};
 
@@ -93,7 +94,10 @@ impl World {
             Action::RecordRole { side, role } => {
                 self.side(*side).record_role(&self.topology.mirror.namespace, role).await
             }
-            Action::RestartControllers { .. } => Err(self.by_hand(action)),
+            Action::RestartControllers { side } => {
+                let done = restart::controllers(self.cluster(*side), &self.settings).await;
+                done.map_err(|why| self.by_hand(action, &why))
+            }
             Action::RestartPods { target, namespace, selector } => match self.kube(target) {
                 Some(kube) => kube.restart_pods(namespace, selector, begun).await,
                 None => Err(NotDone::Refused(nobody(target))),
@@ -108,6 +112,7 @@ impl World {
             | Action::FenceMirror
             | Action::AdmitMirror
             | Action::ReleaseParked
+            | Action::RemoveSurplus
             | Action::ExportWrites { .. } => return None,
         };
         Some(done)
@@ -209,14 +214,14 @@ impl World {
         kube::unreachable(&self.side(side), &addresses, &self.side(other), &self.settings).await
     }
 
-    /// What only the nodes can do is refused, with the lines that do it. Deleting the pods of a
-    /// control plane removes their shadows; what casts them goes on running.
-    fn by_hand(&self, action: &Action) -> NotDone {
+    /// What can't be done from here is refused, with the lines that do it. Deleting the pods of a
+    /// control plane instead removes their shadows; what casts them goes on running.
+    fn by_hand(&self, action: &Action, why: &str) -> NotDone {
         let lines = action.by_hand(&self.topology).unwrap_or_default();
         let lines = lines.lines().collect::<Vec<_>>().join("; ");
         NotDone::Refused(format!(
-            "no API does this; type these lines, one after the other, then run the plan again: \
-             {lines}"
+            "{why}; let `ssh` reach every node without a password, or type these lines, one after \
+             the other, then run the plan again: {lines}"
         ))
     }
 

@@ -19,6 +19,7 @@ mod readable;
 mod revisions;
 mod sides;
 mod status;
+mod surplus;
 mod words;
 mod writes;
 
@@ -117,6 +118,7 @@ impl Etcds {
             Probe::MirrorFenced => self.fenced().await,
             Probe::MirrorAdmitted => self.admitted().await,
             Probe::Released => self.released().await,
+            Probe::NoSurplus => self.no_surplus().await,
             Probe::OwnersLive => self.owners_live().await,
             Probe::ValuesReadable => self.values_readable().await,
             Probe::BundleWritten { path } => self.bundle_written(path).await,
@@ -137,6 +139,7 @@ impl Etcds {
             Action::FenceMirror => self.fence(by).await,
             Action::AdmitMirror => self.admit().await,
             Action::ReleaseParked => self.release().await,
+            Action::RemoveSurplus => self.remove_surplus().await,
             Action::ExportWrites { side, path } => self.export_writes(*side, path).await,
             Action::RaiseShield { .. }
             | Action::LowerShield { .. }

@@ -24,6 +24,8 @@ pub enum Action {
     /// Moves what a rule of the mirror held until promotion to its own place, owners first. What the
     /// standby has there of its own stays.
     ReleaseParked,
+    /// Orders the mirror to delete what only the standby has, of what is mirrored.
+    RemoveSurplus,
     /// Installs a policy that refuses writes to the objects that are mirrored.
     RaiseShield {
         /// Where.

@@ -21,6 +21,7 @@ impl Action {
             | Self::AdmitMirror
             | Self::ReleaseParked
             | Self::ExportWrites { .. } => return None,
+            Self::RemoveSurplus => remove_surplus(topology),
             Self::RunCheck => check(topology),
             Self::PauseMirror => order("pause", topology),
             Self::ResumeMirror => order("resume", topology),
@@ -44,18 +45,24 @@ impl Action {
                  --from-literal=role={role} --dry-run=client -o yaml | {kubectl} apply -f -",
                 kubectl = own(side)
             ),
-            // The kubelet stops what has no manifest and starts what has one; half a minute is
-            // longer than it takes to look.
-            Self::RestartControllers { side } => for_each(
-                of(topology, *side),
-                &format!(
-                    "sh -c 'mkdir -p /etc/kubernetes/stopped && \
-                     mv {MANIFESTS} /etc/kubernetes/stopped/ && sleep 30; \
-                     mv /etc/kubernetes/stopped/* /etc/kubernetes/manifests/'"
-                ),
-            ),
+            Self::RestartControllers { side } => {
+                for_each(of(topology, *side), &format!("sh -c '{}'", restart_controllers()))
+            }
         })
     }
+}
+
+/// Returns what restarts the API server and the controller manager of the node on which root runs
+/// it in a shell. It has no single quotes.
+///
+/// The kubelet stops what has no manifest and starts what has one; half a minute is longer than it
+/// takes to look. Interrupted and run again, it ends with the manifests in their place.
+#[must_use]
+pub fn restart_controllers() -> String {
+    format!(
+        "mkdir -p /etc/kubernetes/stopped && mv {MANIFESTS} /etc/kubernetes/stopped/ && sleep 30; \
+         mv /etc/kubernetes/stopped/* /etc/kubernetes/manifests/"
+    )
 }
 
 const fn of(topology: &Topology, side: Side) -> &Cluster {
@@ -91,16 +98,28 @@ fn check(topology: &Topology) -> String {
 
 /// An order to the mirror, which goes through the standby's etcd.
 fn order(verb: &str, topology: &Topology) -> String {
-    let etcd = &topology.standby.etcd;
-    let mut line = format!(
-        "etcd-sync {verb} --mirror-name {} --standby-endpoints {}",
-        topology.mirror.name,
-        etcd.endpoints.join(",")
-    );
+    let name = &topology.mirror.name;
+    format!("etcd-sync {verb} --mirror-name {name}{}", flags("standby", &topology.standby))
+}
+
+/// Orders exactly what the plan shows at this moment.
+fn remove_surplus(topology: &Topology) -> String {
+    let primary = flags("primary", &topology.primary);
+    let repair = format!("{}{primary} --kind surplus", order("repair", topology));
+    format!(
+        "{repair} --execute --accept \
+         \"$({repair} -o json | sed -n 's/.*\"digest\": *\"\\([^\"]*\\)\".*/\\1/p')\""
+    )
+}
+
+/// How `etcd-sync` is told where a cluster's etcd is.
+fn flags(side: &str, cluster: &Cluster) -> String {
+    let etcd = &cluster.etcd;
+    let mut flags = format!(" --{side}-endpoints {}", etcd.endpoints.join(","));
     for (flag, value) in [("cacert", &etcd.cacert), ("cert", &etcd.cert), ("key", &etcd.key)] {
         if !value.is_empty() {
-            line.extend([" --standby-", flag, " ", value]);
+            flags.extend([" --", side, "-", flag, " ", value]);
         }
     }
-    line
+    flags
 }

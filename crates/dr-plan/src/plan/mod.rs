@@ -16,7 +16,7 @@ mod shield;
 mod step;
 
 pub use action::Action;
-pub use by_hand::ROLE_RECORD;
+pub use by_hand::{ROLE_RECORD, restart_controllers};
 pub use check::{Check, Place, Side, Target};
 pub use gate::{Confirmation, Gate};
 pub use lint::{Fault, lint};

@@ -198,6 +198,8 @@ pub enum Probe {
     /// Whatever a rule of the mirror held until promotion is in its own place, but for what the
     /// standby has there of its own and what would have no owner.
     Released,
+    /// The standby has no mirrored key that the primary lacks.
+    NoSurplus,
     /// The standby carries no mark of a promotion: a mirror may write there.
     MirrorAdmitted,
     /// The role that is recorded in the cluster, where controllers look it up.

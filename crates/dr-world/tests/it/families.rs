@@ -79,6 +79,7 @@ async fn actions_on_the_mirror_are_left_to_the_other_half() {
         Action::FenceMirror,
         Action::AdmitMirror,
         Action::ReleaseParked,
+        Action::RemoveSurplus,
         Action::ExportWrites { side: Side::Standby, path: "bundle".into() },
     ] {
         assert!(world.act(&action, now()).await.is_none(), "{action:?}");

@@ -13,6 +13,7 @@ mod files;
 mod names;
 mod pair;
 mod pods;
+mod restart;
 mod shield;
 mod tokens;
 mod unreachable;

@@ -286,13 +286,3 @@ async fn controllers_are_new_when_their_containers_are() {
         assert_says(&pair.ask_since(&probe, begun).await, verdict, "of 2 are new");
     }
 }
-
-#[tokio::test]
-async fn controllers_are_restarted_by_hand_and_the_lines_are_given() {
-    let pair = Pair::start().await;
-    let refused = pair.act(&Action::RestartControllers { side: Side::Standby }).await;
-    let why = refused.unwrap_err().to_string();
-    assert!(why.contains("ssh root@127.0.0.1 sudo sh -c 'mkdir -p"), "{why}");
-    assert!(!why.contains('\n'), "{why}");
-    assert!(pair.standby.calls().is_empty());
-}

@@ -12,12 +12,14 @@ use super::{exact_check, floor, gates, host, mirror_pods_ready, restarts, take_o
 
 pub(super) fn plan(topology: &Topology) -> (&'static str, Vec<Phase>) {
     let purpose = "Starts the mirror from the primary's etcd into the standby's.";
-    (purpose, enrolment(topology))
+    let mut phases = copy(topology);
+    phases.push(settle(topology));
+    (purpose, phases)
 }
 
-/// Also how an old primary becomes the new standby.
-pub(super) fn enrolment(topology: &Topology) -> Vec<Phase> {
-    vec![reach(topology), floor::phase(topology), mirror(topology), settle(topology)]
+/// From two clusters to a first copy; also how an old primary becomes the new standby.
+pub(super) fn copy(topology: &Topology) -> Vec<Phase> {
+    vec![reach(topology), floor::phase(topology), mirror(topology)]
 }
 
 fn reach(topology: &Topology) -> Phase {
@@ -178,7 +180,8 @@ fn install(topology: &Topology) -> Step {
     .undo(format!("`{kubectl} scale deployment etcd-sync -n {namespace} --replicas=0`"))
 }
 
-fn settle(topology: &Topology) -> Phase {
+/// What is done once the copy is whole.
+pub(super) fn settle(topology: &Topology) -> Phase {
     Phase::new("settle", "Settle, and prove it")
         .gate(gates::owners_live())
         .step(

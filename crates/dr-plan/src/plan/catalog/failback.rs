@@ -19,7 +19,9 @@ fn bundle(topology: &Topology) -> String {
 pub(super) fn plan(topology: &Topology) -> (&'static str, Vec<Phase>) {
     let purpose = "Enrols the old primary as the new standby, and keeps what only it has.";
     let mut phases = vec![keep_away(topology), export(topology), give_up(topology)];
-    phases.extend(enable::enrolment(topology));
+    phases.extend(enable::copy(topology));
+    phases.push(clear(topology));
+    phases.push(enable::settle(topology));
     (purpose, phases)
 }
 
@@ -145,6 +147,25 @@ fn give_up(topology: &Topology) -> Phase {
                 },
             ),
         )
+}
+
+/// A first copy takes nothing away: it can't know whose keys it finds.
+fn clear(topology: &Topology) -> Phase {
+    let (primary, old) = (&topology.primary.name, &topology.standby.name);
+    Phase::new("clear", "Clear away what only the old history has").step(
+        Step::automatic(
+            "remove-surplus",
+            "Remove what the primary does not have",
+            Action::RemoveSurplus,
+            format!(
+                "What {old} made on its own is in the bundle; what {primary} has deleted since is \
+                 gone on purpose. The mirror deletes both, of what it mirrors, and nothing else.",
+            ),
+        )
+        .before("the mirror follows", Probe::MirrorState { state: "following".to_owned() })
+        .after("nothing is on the standby only", Probe::NoSurplus)
+        .minutes(30),
+    )
 }
 
 fn shield_gone() -> Probe {
