@@ -19,6 +19,7 @@ mod failback;
 mod failover;
 mod fence;
 mod hands;
+mod held;
 mod kills;
 mod pair;
 mod refusals;
