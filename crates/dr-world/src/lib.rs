@@ -8,6 +8,7 @@ mod inside;
 pub mod kube;
 pub mod network;
 mod settings;
+mod ssh;
 mod words;
 mod world;
 

@@ -19,6 +19,8 @@ pub struct Settings {
     pub name_servers: Vec<SocketAddr>,
     /// The file that names this machine's name servers.
     pub resolv_conf: PathBuf,
+    /// The program that reaches nodes; looked for in `PATH` if it is a bare name.
+    pub ssh: PathBuf,
 }
 
 impl Default for Settings {
@@ -32,6 +34,7 @@ impl Default for Settings {
             api_port: 6443,
             name_servers: Vec::new(),
             resolv_conf: "/etc/resolv.conf".into(),
+            ssh: "ssh".into(),
         }
     }
 }

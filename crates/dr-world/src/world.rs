@@ -180,7 +180,7 @@ impl World {
             Probe::DifferentClusters => kube::different(&primary, &standby).await,
             Probe::ServiceAddressesApart => kube::addresses_apart(&primary, &standby).await,
             Probe::SameFile { path, nodes, secret } => {
-                crate::files::by_hand(&self.topology, path, nodes, *secret)
+                crate::files::same(&self.topology, &self.settings, path, nodes, *secret).await
             }
             _ => return None,
         })

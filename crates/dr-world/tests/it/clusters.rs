@@ -86,15 +86,3 @@ async fn services_that_would_take_an_address_are_named() {
     ours.named("services", "shop", "web", service("10.3.0.11", 30_053));
     assert_says(&pair.ask(&probe).await, Verdict::Fails, "node port 30053/TCP of shop/web");
 }
-
-#[tokio::test]
-async fn files_on_nodes_are_compared_by_hand() {
-    let pair = Pair::start().await;
-    let probe = Probe::SameFile {
-        path: "/etc/kubernetes/pki/sa.key".into(),
-        nodes: vec!["127.0.0.1".into()],
-        secret: true,
-    };
-    let line = "ssh root@$i \"sudo sha256sum /etc/kubernetes/pki/sa.key;";
-    assert_says(&pair.ask(&probe).await, Verdict::Unknown, line);
-}

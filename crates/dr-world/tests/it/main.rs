@@ -9,6 +9,7 @@ mod certificates;
 mod clusters;
 mod etcd;
 mod families;
+mod files;
 mod names;
 mod pair;
 mod pods;

@@ -62,6 +62,8 @@ impl Pair {
             pause: Duration::from_millis(10),
             name_servers: Vec::new(),
             resolv_conf: dir.path().join("resolv.conf"),
+            // No node is asked, unless a test puts one there.
+            ssh: dir.path().join("ssh"),
         };
         Self { dir, primary, standby, topology, settings }
     }

@@ -27,7 +27,9 @@ fn reach(topology: &Topology) -> Phase {
                 .evidence("the two are different clusters", Probe::DifferentClusters)
                 .firm(),
         )
+        .gate(gates::etcd_answers(topology))
         .gate(gates::standby_healthy().firm())
+        .gate(gates::certificate_served(topology))
         .gate(gates::encryption_same(topology))
         .gate(
             Gate::new("tokens-same", "Without it every agent is refused after a change of roles.")

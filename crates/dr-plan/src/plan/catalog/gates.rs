@@ -1,10 +1,11 @@
 //! Gates that several plans have, each told once.
 
-use crate::plan::check::Side;
+use crate::plan::check::{Place, Side};
 use crate::plan::gate::Gate;
 use crate::plan::probe::Probe;
 use crate::topology::Topology;
 
+use super::install::certificate_names;
 use super::{REVISION_MARGIN, addresses, attested};
 
 /// A check that is older says too little about the minutes before a change of roles.
@@ -18,6 +19,48 @@ pub(super) fn standby_healthy() -> Gate {
             "all members answer, no alarm, at most 80 % of the quota used",
             Probe::EtcdHealthy { side: Side::Standby, quota_percent_max: QUOTA_PERCENT_MAX },
         )
+}
+
+/// Looked at before anything relies on an endpoint, so that a port that is closed, or something that
+/// speaks for etcd, is found by its address.
+pub(super) fn etcd_answers(topology: &Topology) -> Gate {
+    let mut gate = Gate::new(
+        "etcd-answers",
+        "Whatever looks into a connection to etcd, instead of passing it on, breaks it. So does a \
+         port that nobody forwards.",
+    );
+    for (side, cluster) in [(Side::Primary, &topology.primary), (Side::Standby, &topology.standby)]
+    {
+        for endpoint in &cluster.etcd.endpoints {
+            let probe = Probe::SpeaksEtcd { endpoint: endpoint.clone(), side, from: Place::Here };
+            gate = gate.evidence(format!("{endpoint} answers as etcd of {}", cluster.name), probe);
+        }
+    }
+    gate
+}
+
+pub(super) fn certificate_served(topology: &Topology) -> Gate {
+    let (primary, standby) = (&topology.primary, &topology.standby);
+    let (domain, names) = (&topology.platform.domain, certificate_names(topology));
+    let hosts = vec![primary.vip.clone(), standby.vip.clone()];
+    Gate::new(
+        "certificate-served",
+        "Browsers and agents follow the name. Where it leads to another certificate than the one \
+         that they know, or to one that lacks a name, they go no further.",
+    )
+    .evidence(
+        format!("both virtual IPs serve the same certificate for {domain}"),
+        Probe::SameCertificate { hosts, server_name: domain.clone() },
+    )
+    .evidence(
+        format!("what {} serves names {}", standby.name, names.join(", ")),
+        Probe::CertificateNames {
+            host: standby.vip.clone(),
+            port: 443,
+            server_name: domain.clone(),
+            names,
+        },
+    )
 }
 
 pub(super) fn checked_lately() -> Gate {

@@ -235,7 +235,7 @@ pub(super) fn installed(id: &str, topology: &Topology, cluster: &Cluster, side: 
 }
 
 /// What the platform's certificate has to name.
-fn certificate_names(topology: &Topology) -> Vec<String> {
+pub(super) fn certificate_names(topology: &Topology) -> Vec<String> {
     let (primary, standby) = (&topology.primary.vip, &topology.standby.vip);
     vec![topology.platform.domain.clone(), primary.clone(), standby.clone()]
 }

@@ -32,7 +32,8 @@ fn stop_writes(topology: &Topology) -> Phase {
         .gates([gates::lag(topology), gates::checked_lately(), gates::standby_healthy().firm()])
         .gates(gates::mirror_sound())
         .gates([gates::headroom(), gates::values_readable(), gates::floor()])
-        .gates([gates::owners_live(), gates::backups(), gates::dns_known(topology)])
+        .gates([gates::owners_live(), gates::certificate_served(topology)])
+        .gates([gates::backups(), gates::dns_known(topology)])
         .confirm(Confirmation { statement, facts, word: primary.clone() })
         .steps(take_over::log_template(topology))
         .step(
