@@ -18,6 +18,7 @@ mod exchange;
 mod failback;
 mod failover;
 mod fence;
+mod gates;
 mod hands;
 mod pair;
 mod refusals;

@@ -14,7 +14,8 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::support::dns::NameServer;
 use crate::support::kube::KubeServer;
-use crate::support::tls::Authority;
+use crate::support::ssh::Nodes;
+use crate::support::tls::{Authority, Issued};
 
 pub(crate) const DOMAIN: &str = "platform.example.org";
 pub(crate) const NAMESPACE: &str = "cpaas-system";
@@ -27,7 +28,7 @@ pub(crate) struct Cluster {
     pub(crate) etcd: Etcd,
     pub(crate) kube: KubeServer,
     pub(crate) vip: String,
-    node: String,
+    pub(crate) node: String,
     page: TlsAcceptor,
     serving: JoinSet<()>,
 }
@@ -38,6 +39,7 @@ pub(crate) struct Pair {
     pub(crate) east: Cluster,
     pub(crate) west: Cluster,
     pub(crate) dns: NameServer,
+    pub(crate) nodes: Nodes,
 }
 
 /// A network of 127.0.0.0/8 for each pair, so that tests beside each other don't meet. Tests of
@@ -53,9 +55,10 @@ impl Pair {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("etcd-dr-e2e-").tempdir().unwrap();
         let authority = Authority::new("authority of the tests");
-        let issued = authority.issue(&[DOMAIN]);
-        issued.write(folder.path(), "platform");
         let network = network();
+        let vips = [1, 2].map(|number| format!("{network}.{number}"));
+        let issued = authority.issue(&[DOMAIN, &vips[0], &vips[1]]);
+        issued.write(folder.path(), "platform");
         let page = issued.server(&["http/1.1"], None);
         let (east, west) = tokio::join!(
             Cluster::start("east", &network, 1, page.clone()),
@@ -63,7 +66,11 @@ impl Pair {
         );
         let dns = NameServer::start().await;
         dns.set(DOMAIN, &[&east.vip]);
-        let pair = Self { folder, east, west, dns };
+        let nodes = Nodes::new(folder.path());
+        for cluster in [&east, &west] {
+            nodes.has(&cluster.node, 1, "root 600");
+        }
+        let pair = Self { folder, east, west, dns, nodes };
         pair.write_kubeconfigs();
         pair.east.keep_agents(&pair.west);
         pair.west.keep_agents(&pair.east);
@@ -130,6 +137,13 @@ impl Cluster {
         self.serving.spawn(serve_page(listen(&self.vip, 443).await, self.page.clone()));
         // Who connects is let in; what is said there nobody asks.
         self.serving.spawn(accept(listen(&self.vip, 6443).await));
+    }
+
+    /// The load balancer serves its virtual IP with another certificate.
+    pub(crate) async fn serve_as(&mut self, issued: &Issued) {
+        self.stop_vip().await;
+        self.page = issued.server(&["http/1.1"], None);
+        self.serve_vip().await;
     }
 
     /// The load balancer stops to serve its virtual IP.

@@ -32,9 +32,23 @@ impl Dr {
         }
     }
 
+    /// On whatever a topology file in a folder says; there is no name server.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            topology: folder.join("topology.yaml"),
+            name_server: "127.0.0.1:9".to_owned(),
+            log: folder.join("etcd-dr.log"),
+        }
+    }
+
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binaries::etcd_dr());
         command.args(args).arg("--topology").arg(&self.topology).env("NO_COLOR", "1");
+        // The stand-in for `ssh` lies beside the topology file.
+        let beside = self.topology.parent().unwrap().to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(beside).chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(path).unwrap());
         if !["fence", "abandon", "report"].contains(&args[0]) {
             command.args(["--name-server", &self.name_server]);
         }
