@@ -244,6 +244,7 @@ pub(super) fn certificate_names(topology: &Topology) -> Vec<String> {
 pub(super) fn certificate_gate(topology: &Topology) -> Gate {
     let names = certificate_names(topology);
     Gate::new("certificate", "A certificate is replaced on two clusters only with an outage.")
+        .mend("Have a certificate issued that has all these names, and put it at that path.")
         .evidence(
             format!("it names {}", names.join(", ")),
             Probe::CertificateFile { file: topology.platform.certificate.clone(), names },
