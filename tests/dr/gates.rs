@@ -3,7 +3,7 @@
 
 mod rows;
 mod seen;
-mod worlds;
+pub(crate) mod worlds;
 
 use std::collections::BTreeSet;
 

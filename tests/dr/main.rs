@@ -20,6 +20,7 @@ mod failover;
 mod fence;
 mod gates;
 mod hands;
+mod mistakes;
 mod pair;
 mod refusals;
 mod resume;

@@ -108,6 +108,14 @@ impl Pair {
         std::fs::write(self.topology_file(), file.to_string()).unwrap();
     }
 
+    /// Changes a part of the topology file.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let file = self.topology_file();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(file, text.replace(from, to)).unwrap();
+    }
+
     /// A mirror from east to west, whose pods west's API shows.
     pub(crate) fn mirror(&self) -> MirrorBuilder {
         self.west.show_mirror_pod();
@@ -234,7 +242,7 @@ impl Cluster {
     }
 }
 
-async fn listen(vip: &str, port: u16) -> TcpListener {
+pub(crate) async fn listen(vip: &str, port: u16) -> TcpListener {
     let at: SocketAddr = format!("{vip}:{port}").parse().unwrap();
     TcpListener::bind(at).await.unwrap_or_else(|error| {
         panic!(

@@ -25,7 +25,11 @@ pub(super) const ROWS: [Row; 27] = [
     row("drained", &["1 writes, one of them to /registry/secrets/load/sealed"], "nothing in scope"),
     row("encryption-same", &["encryption-provider.conf differs: sha256 "], "root's alone: sha256"),
     row("etcd-answers", &["refused"], "speaks HTTP/2; without TLS"),
-    row("headroom", &["1 revisions are to be mirrored; 0 lie between"], "the primary keeps its whole history"),
+    row(
+        "headroom",
+        &["1 revisions are to be mirrored; 0 lie between"],
+        "the primary keeps its whole history",
+    ),
     row("history", &["the checkpoint is of "], "it shows what was mirrored last, at revision"),
     row("in-sync", &["drift: ", "(0 missed, 1 surplus, 0 different)"], "in-sync: "),
     row("lag", &[" s and 1 revisions behind"], " s and 0 revisions behind"),

@@ -13,12 +13,12 @@ use crate::support::kube::KubeServer;
 use crate::support::tls::Authority;
 
 /// Above every revision that a primary here hands out.
-const FLOOR: u64 = 2_000_000_000_000;
+pub(crate) const FLOOR: u64 = 2_000_000_000_000;
 const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
 const ATTESTED: [&str; 4] = ["--attest", "local-backups", "--attest", "dns-known"];
 
 /// A pair with nothing to mend: a mirror follows, a check was clean, the primary takes no writes.
-async fn well() -> (Pair, Mirror) {
+pub(crate) async fn well() -> (Pair, Mirror) {
     let mut pair = Pair::start().await;
     pair.west.etcd.lift_revision(FLOOR).await;
     let mut east = pair.east.etcd.client().await;
@@ -38,14 +38,6 @@ async fn well() -> (Pair, Mirror) {
         })
         .await;
     (pair, mirror)
-}
-
-/// Changes a word of the topology file.
-fn edit(pair: &Pair, from: &str, to: &str) {
-    let file = pair.topology_file();
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains(from), "{from}: {text}");
-    std::fs::write(file, text.replace(from, to)).unwrap();
 }
 
 /// Gates of a pair that is well, and then has every mistake that leaves the mirror alone.
@@ -114,13 +106,13 @@ async fn mistakes(pair: &mut Pair) {
     // A member that nobody ever started.
     let own = format!("[\"{}\"]", pair.west.etcd.endpoints()[0]);
     let dead = format!("http://127.0.0.1:{}", ports::free());
-    edit(pair, &own, &own.replace(']', &format!(",\"{dead}\"]")));
+    pair.edit(&own, &own.replace(']', &format!(",\"{dead}\"]")));
 }
 
 /// The primary's endpoint leads to the standby.
 async fn one_cluster(pair: &Pair, seen: &mut Seen) {
     let proxy = Proxy::start(&pair.west.etcd.endpoints()[0]).await;
-    edit(pair, &pair.east.etcd.endpoints()[0], &proxy.endpoint());
+    pair.edit(&pair.east.etcd.endpoints()[0], &proxy.endpoint());
     pair.east.kube.change(|state| {
         let same = pair.west.kube.object("/api/v1/namespaces/kube-system").unwrap();
         state.objects.insert("/api/v1/namespaces/kube-system".to_owned(), same);
@@ -148,7 +140,7 @@ pub(super) async fn lost() -> Seen {
     mirror.kill();
     let head = east.get(KEYS, None).await.unwrap().header().unwrap().revision();
     east.compact(head, None).await.unwrap();
-    edit(&pair, "\"rpo_seconds\":120", "\"rpo_seconds\":1");
+    pair.edit("\"rpo_seconds\":120", "\"rpo_seconds\":1");
     let west = pair.west.etcd.client().await;
     eventually("its lease has ended", Duration::from_secs(20), async || {
         let leader = west.clone().get("/etcd-sync/default/leader", None).await.unwrap();

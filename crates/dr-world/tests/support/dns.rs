@@ -49,6 +49,11 @@ impl NameServer {
         self.state.lock().unwrap().names.insert(name.to_owned(), addresses);
     }
 
+    /// Where a name leads.
+    pub(crate) fn leads_to(&self, name: &str) -> Vec<IpAddr> {
+        self.state.lock().unwrap().names[name].clone()
+    }
+
     pub(crate) fn be_silent(&self) {
         self.state.lock().unwrap().silent = true;
     }
