@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use end_to_end::{OWN_PREFIX, Proxy, dump, eventually, ports};
 use rustix::process::Signal;
+use serde_json::json;
 
 use crate::gates::worlds::{FLOOR, well};
 use crate::pair::{Cluster, DOMAIN, Pair};
 use crate::run::{Dr, begun, entries};
+use crate::support::kube::write_kubeconfig;
 use crate::support::tls::{Authority, Issued, PAGE, Server};
 use crate::switchover::UNATTENDED;
 
@@ -161,6 +163,7 @@ async fn whatever_is_wrong_with_a_pair_is_told_before_it_is_mirrored() {
     pair.nodes.has(&pair.west.node, 1, "root 600");
 
     ends_of_etcd(&pair).await;
+    api_without_a_port(&pair).await;
 
     // The two have different keys, whatever their files say.
     let sealed = "k8s:enc:aescbc:v1:of-east:sealed";
@@ -198,6 +201,24 @@ async fn ends_of_etcd(pair: &Pair) {
     let told = Dr::new(pair).expect(4, &[&enable[..], &firm].concat()).await;
     assert!(told.contains("gate `different-clusters` can't be overridden: "), "{told}");
     pair.write_topology(true, "");
+}
+
+/// What an API that does not answer would have said nobody can tell: that is another code.
+async fn api_without_a_port(pair: &Pair) {
+    let before = World::of(pair).await;
+    let dead = format!("127.0.0.1:{}", ports::free());
+    let file = pair.path("west.kubeconfig");
+    write_kubeconfig(&file, &format!("http://{dead}"), "", &json!({}));
+    let journal = pair.path("api.jsonl");
+    let args = ["enable", "--yes", "--journal", journal.to_str().unwrap()];
+    let told = Dr::new(pair).expect(3, &args).await;
+    let said = "gates are closed: different-clusters, tokens-same, versions-fit\n";
+    assert!(told.contains(said), "{told}");
+    let line = told.lines().find(|line| line.contains("the API of west could not be asked"));
+    assert!(line.is_some_and(|line| line.contains(&dead)), "{told}");
+    assert!(entries(&journal).iter().all(|entry| begun(&entry.event).is_none()));
+    assert_eq!(World::of(pair).await, before);
+    pair.write_kubeconfigs();
 }
 
 /// Where only a person can do what is missing, the run waits, and says what it waits for.

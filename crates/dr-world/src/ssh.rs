@@ -39,7 +39,8 @@ pub(crate) async fn run(
     command: &str,
     limit: Duration,
 ) -> Result<Said, String> {
-    let seconds = limit.as_secs().max(1);
+    // It gives up first, so that it is heard why.
+    let seconds = (limit.as_secs() / 2).max(1);
     let child = Command::new(program)
         .args(["-o", "BatchMode=yes", "-o", &format!("ConnectTimeout={seconds}")])
         // Whatever the user is called, it is no option.

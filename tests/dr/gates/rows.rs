@@ -27,7 +27,7 @@ pub(super) const ROWS: [Row; 27] = [
     row("etcd-answers", &["refused"], "speaks HTTP/2; without TLS"),
     row(
         "headroom",
-        &["1 revisions are to be mirrored; 0 lie between"],
+        &["1 revisions are to be mirrored; the primary is compacted up to "],
         "the primary keeps its whole history",
     ),
     row("history", &["the checkpoint is of "], "it shows what was mirrored last, at revision"),

@@ -47,7 +47,7 @@ async fn each_node_is_asked_as_its_clusters_user_and_nobody_is_asked_for_a_passw
     calls.sort();
     assert_eq!(calls.len(), 2, "{calls:?}");
     for (call, target) in calls.iter().zip(["admin@127.0.0.2", "root@127.0.0.1"]) {
-        assert!(call.starts_with("-o BatchMode=yes -o ConnectTimeout=5 -- "), "{call}");
+        assert!(call.starts_with("-o BatchMode=yes -o ConnectTimeout=2 -- "), "{call}");
         let command = format!("-- {target} LC_ALL=C sudo -n sha256sum {PATH} && sudo -n stat ");
         assert!(call.contains(&command), "{call}");
     }
