@@ -10,32 +10,29 @@ use crate::switchover::{UNATTENDED, checked, lend_hands};
 const GROUP: &str = "/registry/cluster.x-k8s.io/";
 const PARKED: &str = "/etcd-sync/default/parked/";
 
-/// An object, by resource, kind and name; what owns it sorts behind it.
-const OBJECTS: [(&str, &str, &str, Option<(&str, &str)>); 3] = [
-    ("zclusters", "ZCluster", "c", None),
-    ("machinesets", "MachineSet", "s", Some(("ZCluster", "c"))),
-    ("amachines", "Machine", "m", Some(("MachineSet", "s"))),
+/// Objects, by resource, kind and name. Each owns the next, and sorts behind it.
+const OBJECTS: [[&str; 3]; 3] = [
+    ["zclusters", "ZCluster", "c"],
+    ["machinesets", "MachineSet", "s"],
+    ["amachines", "Machine", "m"],
 ];
 
 async fn put_objects(cluster: &Cluster) {
     let mut client = cluster.etcd.client().await;
-    for (resource, kind, name, owner) in OBJECTS {
-        let version = "cluster.x-k8s.io/v1beta1";
-        let owners = owner.map(|(kind, name)| {
-            json!({ "apiVersion": version, "kind": kind, "name": name, "uid": format!("uid-{name}") })
-        });
-        let owners: Vec<_> = owners.into_iter().collect();
+    let version = "cluster.x-k8s.io/v1beta1";
+    let mut owners = json!([]);
+    for [resource, kind, name] in OBJECTS {
+        let uid = format!("uid-{name}");
         let object = json!({
-            "apiVersion": version, "kind": kind,
+            "apiVersion": version,
+            "kind": kind,
             "metadata": {
-                "name": name, "namespace": "team", "uid": format!("uid-{name}"),
-                "ownerReferences": owners,
+                "name": name, "namespace": "team", "uid": uid, "ownerReferences": owners,
             },
         });
-        client
-            .put(format!("{GROUP}{resource}/team/{name}"), object.to_string(), None)
-            .await
-            .unwrap();
+        let key = format!("{GROUP}{resource}/team/{name}");
+        client.put(key, object.to_string(), None).await.unwrap();
+        owners = json!([{ "apiVersion": version, "kind": kind, "name": name, "uid": uid }]);
     }
 }
 
@@ -43,7 +40,7 @@ async fn put_objects(cluster: &Cluster) {
 async fn written(cluster: &Cluster) -> Vec<Option<i64>> {
     let mut client = cluster.etcd.client().await;
     let mut revisions = Vec::new();
-    for (resource, _, name, _) in OBJECTS {
+    for [resource, _, name] in OBJECTS {
         let answer = client.get(format!("{GROUP}{resource}/team/{name}"), None).await.unwrap();
         revisions.push(answer.kvs().first().map(etcd_client::KeyValue::mod_revision));
     }
@@ -71,7 +68,7 @@ async fn what_was_held_is_released_before_the_role_is_recorded() {
 
     // Whoever does not know the mirror's rules does not judge it, and promotes nothing.
     let dr = Dr::new(&pair);
-    let told = dr.expect(1, &UNATTENDED).await;
+    let told = dr.expect(3, &UNATTENDED).await;
     assert!(told.contains("--mirror-config"), "{told}");
     assert!(pair.west.role().is_none() && !pair.east.is_shielded());
 

@@ -15,10 +15,12 @@ use tokio_rustls::TlsAcceptor;
 use crate::support::dns::NameServer;
 use crate::support::kube::KubeServer;
 use crate::support::nodes::Nodes;
-use crate::support::tls::Authority;
+use crate::support::tls::{Authority, Issued};
 
 pub(crate) const DOMAIN: &str = "platform.example.org";
 pub(crate) const NAMESPACE: &str = "cpaas-system";
+/// Where a node has its encryption configuration.
+pub(crate) const ENCRYPTION_CONFIG: &str = "/etc/kubernetes/encryption-provider.conf";
 /// Keys of the tests: in scope, in a namespace that is mirrored.
 pub(crate) const KEYS: &str = "/registry/configmaps/load/";
 
@@ -28,7 +30,7 @@ pub(crate) struct Cluster {
     pub(crate) etcd: Etcd,
     pub(crate) kube: KubeServer,
     pub(crate) vip: String,
-    node: String,
+    pub(crate) node: String,
     page: TlsAcceptor,
     serving: JoinSet<()>,
 }
@@ -56,7 +58,8 @@ impl Pair {
         let folder = tempfile::Builder::new().prefix("etcd-dr-e2e-").tempdir().unwrap();
         let authority = Authority::new("authority of the tests");
         let network = network();
-        let issued = authority.issue(&[DOMAIN, &format!("{network}.1"), &format!("{network}.2")]);
+        let vips = [1, 2].map(|number| format!("{network}.{number}"));
+        let issued = authority.issue(&[DOMAIN, &vips[0], &vips[1]]);
         issued.write(folder.path(), "platform");
         let page = issued.server(&["http/1.1"], None);
         let (east, west) = tokio::join!(
@@ -67,7 +70,7 @@ impl Pair {
         dns.set(DOMAIN, &[&east.vip]);
         let nodes = Nodes::new(&folder.path().join("nodes"));
         for node in [&east.node, &west.node] {
-            nodes.put(node, "/etc/kubernetes/encryption-provider.conf", "a key", 0o600);
+            nodes.put(node, ENCRYPTION_CONFIG, "a key", 0o600);
             nodes.put(node, "/etc/kubernetes/pki/sa.key", "a key", 0o600);
             nodes.put(node, "/etc/kubernetes/pki/sa.pub", "its public half", 0o644);
             for name in ["kube-apiserver", "kube-controller-manager"] {
@@ -112,6 +115,14 @@ impl Pair {
         std::fs::write(self.topology_file(), file.to_string()).unwrap();
     }
 
+    /// Changes a part of the topology file.
+    pub(crate) fn edit(&self, from: &str, to: &str) {
+        let file = self.topology_file();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(from), "{from}: {text}");
+        std::fs::write(file, text.replace(from, to)).unwrap();
+    }
+
     /// A mirror from east to west, whose pods west's API shows.
     pub(crate) fn mirror(&self) -> MirrorBuilder {
         self.west.show_mirror_pod();
@@ -143,6 +154,13 @@ impl Cluster {
         for port in [80, 6443, 11_443] {
             self.serving.spawn(accept(listen(&self.vip, port).await));
         }
+    }
+
+    /// The load balancer serves its virtual IP with another certificate.
+    pub(crate) async fn serve_as(&mut self, issued: &Issued) {
+        self.stop_vip().await;
+        self.page = issued.server(&["http/1.1"], None);
+        self.serve_vip().await;
     }
 
     /// The load balancer stops to serve its virtual IP.
@@ -235,7 +253,7 @@ impl Cluster {
     }
 }
 
-async fn listen(vip: &str, port: u16) -> TcpListener {
+pub(crate) async fn listen(vip: &str, port: u16) -> TcpListener {
     let at: SocketAddr = format!("{vip}:{port}").parse().unwrap();
     TcpListener::bind(at).await.unwrap_or_else(|error| {
         panic!(

@@ -21,8 +21,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(100);
 pub(crate) struct Dr {
     topology: PathBuf,
     name_server: String,
-    /// Where programs are found: what stands in for `ssh` first.
-    programs: String,
     log: PathBuf,
 }
 
@@ -31,19 +29,27 @@ impl Dr {
         Self {
             topology: pair.topology_file(),
             name_server: pair.dns.address.to_string(),
-            programs: format!(
-                "{}:{}",
-                pair.nodes.ssh().parent().unwrap().display(),
-                std::env::var("PATH").unwrap()
-            ),
             log: pair.path("etcd-dr.log"),
+        }
+    }
+
+    /// On whatever a topology file in a folder says; there is no name server.
+    pub(crate) fn of(folder: &Path) -> Self {
+        Self {
+            topology: folder.join("topology.yaml"),
+            name_server: "127.0.0.1:9".to_owned(),
+            log: folder.join("etcd-dr.log"),
         }
     }
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(binaries::etcd_dr());
         command.args(args).arg("--topology").arg(&self.topology).env("NO_COLOR", "1");
-        command.env("PATH", &self.programs);
+        // What stands in for `ssh` lies beside the topology file.
+        let beside = self.topology.with_file_name("nodes");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(beside).chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(path).unwrap());
         if !["fence", "abandon", "report"].contains(&args[0]) {
             command.args(["--name-server", &self.name_server]);
         }

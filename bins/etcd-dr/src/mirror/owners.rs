@@ -12,7 +12,7 @@ use kube_meta::{Format, skim};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Etcds;
-use super::words::{fails, holds, unread};
+use super::words::{fails, holds, unknown, unread};
 
 /// Objects that wait for one owner of a set.
 #[derive(Debug)]
@@ -89,6 +89,12 @@ impl Seen {
 impl Etcds {
     /// Whether every mirrored object that has owners has one that lives on the standby.
     pub(super) async fn owners_live(&self) -> Answer {
+        // Of what a mirror with other rules writes, this knows nothing.
+        if let Ok(checkpoint) = self.checkpoint().await
+            && let Some(other) = self.other_scope(&checkpoint)
+        {
+            return unknown(other);
+        }
         match self.seen().await {
             Ok(seen) => seen.judge(),
             Err(failure) => unread(&self.cluster(Side::Standby).name, &failure),

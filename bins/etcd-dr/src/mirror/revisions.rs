@@ -54,10 +54,14 @@ impl Etcds {
             Err(failure) => return unread(&self.topology.primary.name, &failure),
         };
         let (room, left) = (checkpoint.saturating_sub(compacted), head.saturating_sub(checkpoint));
-        let evidence = format!(
-            "{left} revisions are to be mirrored; {room} lie between the checkpoint and what is \
-             compacted"
-        );
+        let history = if room < 0 {
+            format!(
+                "the primary is compacted up to {compacted}, past the checkpoint at {checkpoint}"
+            )
+        } else {
+            format!("{room} lie between the checkpoint and what is compacted")
+        };
+        let evidence = format!("{left} revisions are to be mirrored; {history}");
         // One that has everything has nothing to lose to compaction.
         either(left <= 0 || room > left, evidence)
     }

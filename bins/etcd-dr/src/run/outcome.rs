@@ -65,11 +65,10 @@ impl Ended {
         }
         let mut next = Vec::new();
         if let Self::By(Outcome::GatesClosed(gates)) = self {
-            for gate in gates.iter().filter(|gate| gate.overridable) {
-                next.push(format!(
-                    "mend what closes it, or add --override {} --reason …",
-                    gate.name
-                ));
+            for ClosedGate { name, overridable, mend, .. } in gates {
+                let pass = format!(" Or pass it with a reason: --override {name} --reason …");
+                let pass = if *overridable { pass.as_str() } else { "" };
+                next.push(format!("gate {name}: {mend}{pass}"));
             }
         }
         next.push(format!("then go on: {resume}"));
@@ -105,8 +104,8 @@ fn as_json(ended: &Ended, plan: &Plan, journal: &JournalFile, resume: &str) -> V
     let gates: Vec<Value> = gates
         .iter()
         .map(|gate| {
-            let ClosedGate { name, overridable, evidence } = gate;
-            json!({ "gate": name, "overridable": overridable, "evidence": evidence })
+            let ClosedGate { name, overridable, evidence, mend } = gate;
+            json!({ "gate": name, "overridable": overridable, "evidence": evidence, "mend": mend })
         })
         .collect();
     let step = match ended {

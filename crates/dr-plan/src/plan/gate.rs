@@ -13,17 +13,31 @@ pub struct Gate {
     pub what: String,
     /// It is open if all of these hold.
     pub evidence: Vec<Check>,
+    /// What opens it, for whoever finds it closed.
+    pub mend: String,
     /// Whether a person may go on although it is closed, with a reason that is written down.
     pub overridable: bool,
 }
 
 impl Gate {
     pub(super) fn new(name: &str, what: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), what: what.into(), evidence: Vec::new(), overridable: true }
+        Self {
+            name: name.to_owned(),
+            what: what.into(),
+            evidence: Vec::new(),
+            mend: String::new(),
+            overridable: true,
+        }
     }
 
     pub(super) fn evidence(mut self, says: impl Into<String>, probe: super::Probe) -> Self {
         self.evidence.push(Check::new(says, probe));
+        self
+    }
+
+    /// What opens it.
+    pub(super) fn mend(mut self, mend: impl Into<String>) -> Self {
+        self.mend = mend.into();
         self
     }
 

@@ -13,7 +13,7 @@ pub struct Fault(pub String);
 /// Returns every rule that a plan breaks; none, if it may be run.
 ///
 /// Names are unique and made for command lines. What a program does is verified by a program, so
-/// that after a crash nobody has to remember. Every gate has evidence.
+/// that after a crash nobody has to remember. Every gate has evidence, and says what opens it.
 #[must_use]
 pub fn lint(plan: &Plan) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -43,6 +43,11 @@ pub fn lint(plan: &Plan) -> Vec<Fault> {
         plan.gates()
             .filter(|gate| gate.evidence.is_empty())
             .map(|gate| Fault(format!("gate {} has no evidence", gate.name))),
+    );
+    faults.extend(
+        plan.gates()
+            .filter(|gate| gate.mend.is_empty())
+            .map(|gate| Fault(format!("gate {} does not say what opens it", gate.name))),
     );
     faults.extend(plan.steps().flat_map(of_step));
     faults

@@ -95,8 +95,9 @@ fn gate_html(plan: PlanName, gate: &Gate) -> String {
         gate.evidence.iter().map(|check| format!("<br>{}", claim(check))).collect();
     format!(
         "<li id=\"{plan}-{name}\"><label><input type=\"checkbox\"> <strong>{name}</strong></label>. \
-         {}{firm}{evidence}</li>\n",
+         {}{firm}{evidence}<br>If it is closed: {}</li>\n",
         prose(&gate.what),
+        prose(&gate.mend),
         name = gate.name,
     )
 }

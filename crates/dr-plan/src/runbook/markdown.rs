@@ -54,6 +54,7 @@ fn add_gate(text: &mut String, gate: &Gate) {
     for check in &gate.evidence {
         push(text, format!("  - {}\n", claim(check)));
     }
+    push(text, format!("  - If it is closed: {}\n", prose(&gate.mend)));
 }
 
 fn add_confirmation(text: &mut String, confirmation: &Confirmation) {

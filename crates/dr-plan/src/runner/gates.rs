@@ -77,11 +77,11 @@ impl Runner {
         let evidence = std::mem::take(&mut self.findings);
         let open = evidence.iter().all(|finding| finding.verdict == Verdict::Holds);
         let reason = self.overrides.reason(&gate.name).filter(|_| !open && gate.overridable);
-        let (name, overridable) = (gate.name, gate.overridable);
+        let (name, overridable, mend) = (gate.name, gate.overridable, gate.mend);
         let Some(reason) = reason.map(str::to_owned) else {
             if !open {
                 let evidence = evidence.clone();
-                self.closed.push(ClosedGate { name: name.clone(), overridable, evidence });
+                self.closed.push(ClosedGate { name: name.clone(), overridable, evidence, mend });
             }
             let event = Event::GateJudged { gate: name, open, evidence };
             return self.write(now, event, Stage::GateWritten { gate: index });

@@ -140,4 +140,6 @@ pub struct ClosedGate {
     pub overridable: bool,
     /// What was found out.
     pub evidence: Vec<Finding>,
+    /// What opens it.
+    pub mend: String,
 }

@@ -80,7 +80,7 @@ fn cluster(
         if !node.address.is_empty() && node.address.parse::<IpAddr>().is_err() {
             wrong(field(), "is no IP address", "write the node's IP address".to_owned());
         }
-        if node.address == cluster.vip && !node.address.is_empty() {
+        if same_address(&node.address, &cluster.vip) {
             let mend = "the virtual IP belongs to the load balancer alone".to_owned();
             wrong(field(), "is the cluster's virtual IP", mend);
         }
@@ -141,18 +141,30 @@ fn pair(primary: &Cluster, standby: &Cluster, wrong: &mut impl FnMut(String, &st
     if twice(&primary.name, &standby.name) {
         wrong("standby.name".into(), "is the primary's name too", "name them apart".into());
     }
-    if twice(&primary.vip, &standby.vip) {
+    if same_address(&primary.vip, &standby.vip) {
         let mend = "give each cluster a virtual IP of its own".to_owned();
         wrong("standby.vip".into(), "is the primary's virtual IP too", mend);
+    }
+    for (role, cluster, other_role, other) in
+        [("primary", primary, "standby", standby), ("standby", standby, "primary", primary)]
+    {
+        for (index, node) in cluster.nodes.iter().enumerate() {
+            if same_address(&node.address, &other.vip) {
+                let is = format!("is the {other_role}'s virtual IP");
+                let mend = "the virtual IP belongs to the load balancer alone".to_owned();
+                wrong(format!("{role}.nodes[{index}].address"), &is, mend);
+            }
+        }
     }
     let mut addresses = BTreeMap::new();
     let mut names = BTreeMap::new();
     for (role, cluster) in [("primary", primary), ("standby", standby)] {
         for (index, node) in cluster.nodes.iter().enumerate() {
             let field = format!("{role}.nodes[{index}]");
-            for (seen, what, value) in
-                [(&mut addresses, "address", &node.address), (&mut names, "name", &node.name)]
-            {
+            for (seen, what, value) in [
+                (&mut addresses, "address", &written(&node.address)),
+                (&mut names, "name", &node.name),
+            ] {
                 if value.is_empty() {
                     continue;
                 }
@@ -183,6 +195,15 @@ fn pair(primary: &Cluster, standby: &Cluster, wrong: &mut impl FnMut(String, &st
             wrong(format!("standby.registry.{name}"), "differs from the primary's", mend);
         }
     }
+}
+
+/// An address as everybody writes it; what is none stays as it is.
+fn written(address: &str) -> String {
+    address.parse::<IpAddr>().map_or_else(|_| address.to_owned(), |address| address.to_string())
+}
+
+fn same_address(one: &str, other: &str) -> bool {
+    !one.is_empty() && written(one) == written(other)
 }
 
 fn mirror(mirror: &Mirror, wrong: &mut impl FnMut(String, &str, String)) {

@@ -38,6 +38,7 @@ fn every_plan_of_every_pair_keeps_the_rules() {
 fn the_lint_finds_what_it_is_for() {
     let mut plan = plan(PlanName::Switchover);
     plan.phases[0].gates[0].evidence.clear();
+    plan.phases[0].gates[1].mend.clear();
     let twice = plan.phases[1].steps[0].clone();
     plan.phases[1].steps.push(twice);
     plan.phases[0].steps[1].after.clear();
@@ -47,6 +48,7 @@ fn the_lint_finds_what_it_is_for() {
         [
             "step fence-mirror is there twice",
             "gate lag has no evidence",
+            "gate checked-lately does not say what opens it",
             "step fence-writers is verified by nothing"
         ]
     );

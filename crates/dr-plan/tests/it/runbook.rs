@@ -37,6 +37,10 @@ fn both_forms_have_every_step_gate_and_command() {
             for gate in plan.gates() {
                 assert!(text.contains(&format!("- [ ] **{}**. ", gate.name)));
                 assert!(page.contains(&format!("<strong>{}</strong>", gate.name)));
+                assert!(
+                    text.contains("  - If it is closed: ")
+                        && page.contains("<br>If it is closed: ")
+                );
             }
         }
     }

@@ -95,6 +95,8 @@ fn all_mistakes_are_told_at_once_each_on_a_line_with_field_and_mend() {
 fn one_mistake_is_told_once() {
     for (from, to, told) in [
         ("vip: \"10.1.0.100\"", "vip: \"10.1.0.1\"", "standby.nodes[0].address: is the cluster's"),
+        ("vip: \"10.1.0.100\"", "vip: \"10.0.0.2\"", "primary.nodes[1].address: is the standby's"),
+        ("address: \"10.1.0.3\"", "address: \"10.0.0.100\"", "standby.nodes[2].address: is the"),
         ("other_addresses: [\"10.0.0.100\"]", "other_addresses: []", "primary.other_addresses: "),
         ("domain: platform", "domain: https://platform", "platform.domain: is no domain"),
         ("https_port: 443", "https_port: 8443", "platform.https_port: is not the port"),
@@ -114,6 +116,19 @@ fn one_mistake_is_told_once() {
         let lines = changed(from, to);
         let of_field: Vec<_> = lines.iter().filter(|line| line.starts_with(told)).collect();
         assert_eq!(of_field.len(), 1, "{told}\n{lines:#?}");
+    }
+}
+
+#[test]
+fn an_address_is_the_same_however_it_is_written() {
+    let text = Topology::commented(&answers())
+        .replace("10.0.0.100", "fd00::1")
+        .replace("10.1.0.100", "fd00:0:0::1")
+        .replace("\"10.0.0.3\"", "\"fd00::7\"")
+        .replace("\"10.1.0.3\"", "\"fd00:0::7\"");
+    let told = complaints(&text);
+    for field in ["standby.vip: is the primary's", "standby.nodes[2].address: is not unique"] {
+        assert!(told.iter().any(|line| line.starts_with(field)), "{field}: {told:#?}");
     }
 }
 

@@ -32,6 +32,7 @@ async fn this_half_answers_exactly_the_probes_that_it_says_it_answers() {
         dr_world::Settings { time_limit: HASTE, ssh: "/nowhere/ssh".into(), ..Default::default() };
     settings.attempts = 1;
     settings.api_port = 9;
+    settings.ssh = "/nowhere/ssh".into();
     let mut topology = topology();
     // Nothing listens there, so that nothing outside of this machine is asked.
     settings.name_servers = vec!["127.0.0.1:9".parse().unwrap()];

@@ -59,7 +59,7 @@ async fn a_secret_that_others_may_read_is_told() {
     reached.nodes.put(EAST, PATH, "secret-text", 0o600);
     reached.nodes.put(WEST, PATH, "secret-text", 0o644);
     reached.assert(false, Verdict::Holds, "on all 2 nodes").await;
-    reached.assert(true, Verdict::Fails, "it is `root 644`, not `root 600`").await;
+    reached.assert(true, Verdict::Fails, "it is `root 644`, not root's alone").await;
 }
 
 #[tokio::test]

@@ -49,6 +49,12 @@ impl NameServer {
         self.state.lock().unwrap().names.insert(name.to_owned(), addresses);
     }
 
+    /// Where a name leads.
+    #[allow(dead_code, reason = "the end-to-end tests look at it")]
+    pub(crate) fn leads_to(&self, name: &str) -> Vec<IpAddr> {
+        self.state.lock().unwrap().names[name].clone()
+    }
+
     pub(crate) fn be_silent(&self) {
         self.state.lock().unwrap().silent = true;
     }

@@ -116,7 +116,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts one, with TLS or without.
     pub(crate) async fn start(tls: Option<TlsAcceptor>, says: Says) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(TcpListener::bind("127.0.0.1:0").await.unwrap(), tls, says)
+    }
+
+    /// Starts one that listens there.
+    pub(crate) fn on(listener: TcpListener, tls: Option<TlsAcceptor>, says: Says) -> Self {
         let address = listener.local_addr().unwrap();
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {

@@ -33,7 +33,7 @@ pub(super) fn plan(topology: &Topology) -> (&'static str, Vec<Phase>) {
         .gates([gates::lag(topology), gates::standby_healthy(), gates::encryption_same(topology)])
         .gates(gates::mirror_sound())
         .gates([gates::headroom(), gates::floor(), gates::values_readable(), gates::owners_live()])
-        .gate(gates::backups())
+        .gates([gates::certificate_served(topology), gates::backups()])
         .step(domain_step(topology));
     (purpose, vec![check, ready])
 }

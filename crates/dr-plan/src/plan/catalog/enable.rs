@@ -26,17 +26,25 @@ fn reach(topology: &Topology) -> Phase {
     let phase = Phase::new("reach", "Reach the primary's etcd")
         .gate(
             Gate::new("different-clusters", "A cluster that mirrors itself overwrites itself.")
+                .mend("Correct the endpoints and kubeconfigs in the topology file.")
                 .evidence("the two are different clusters", Probe::DifferentClusters)
                 .firm(),
         )
+        .gate(gates::etcd_answers(topology))
         .gate(gates::standby_healthy().firm())
+        .gate(gates::certificate_served(topology))
         .gate(gates::encryption_same(topology))
         .gate(
             Gate::new("tokens-same", "Without it every agent is refused after a change of roles.")
+                .mend(
+                    "Give the standby the primary's service account keys, issuer and audiences, as \
+                     the step `copy-token-keys` of `install` says.",
+                )
                 .evidence("both sides agree on token keys and issuer", Probe::SameTokenSettings),
         )
         .gate(
             Gate::new("versions-fit", "A standby that is older can't read what it is given.")
+                .mend("Upgrade the standby first.")
                 .evidence("the standby is not older than the primary", Probe::VersionNotOlder),
         );
     let primary = &topology.primary;
@@ -91,6 +99,7 @@ fn mirror(topology: &Topology) -> Phase {
         .gate(gates::floor())
         .gate(
             Gate::new("preflight", "What would go wrong with the first copy is found before it.")
+                .mend("Do what `etcd-dr preflight` says about each of its findings.")
                 .evidence("the mirror's preflight finds nothing to mend", Probe::Preflight),
         )
         .confirm(Confirmation { statement, facts: Vec::new(), word: standby.name.clone() })

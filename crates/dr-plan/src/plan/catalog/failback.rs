@@ -31,6 +31,10 @@ fn keep_away(topology: &Topology) -> Phase {
     Phase::new("return", &format!("Let {} come back, and do nothing", old.name))
         .gate(
             Gate::new("domain-primary", "The roles in the file are those of the world.")
+                .mend(
+                    "Exchange the roles in the topology file if they have changed, or point the \
+                     domain at the primary.",
+                )
                 .evidence(
                     format!("{domain} resolves to {}", primary.vip),
                     Probe::Resolves {
@@ -112,6 +116,7 @@ fn give_up(topology: &Topology) -> Phase {
     Phase::new("give-up", "Give the old history up")
         .gate(
             Gate::new("bundle", "What is overwritten is kept first.")
+                .mend("Move a bundle that is damaged aside, and have the writes exported again.")
                 .evidence("the bundle is whole", Probe::BundleWritten { path })
                 .firm(),
         )

@@ -46,6 +46,7 @@ fn isolate(topology: &Topology) -> Phase {
                  independent of each other are asked. If the primary still answers, a switchover \
                  loses nothing.",
             )
+            .mend("While the primary answers, use `etcd-dr switchover`: it loses nothing.")
             .evidence("its API is silent", gone(Signal::Api))
             .evidence("every member of its etcd is silent", gone(Signal::Etcd)),
         )
@@ -54,6 +55,10 @@ fn isolate(topology: &Topology) -> Phase {
         .gate(gates::backups())
         .gate(
             Gate::new("loss-within-objective", "More than was promised is not lost unnoticed.")
+                .mend(
+                    "If the primary can be brought back, let the mirror catch up; else decide, and \
+                     say why.",
+                )
                 .evidence(
                     format!("what the standby lacks is known, and at most {seconds} s"),
                     Probe::LossWithin { seconds },

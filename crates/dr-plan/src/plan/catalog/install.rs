@@ -235,7 +235,7 @@ pub(super) fn installed(id: &str, topology: &Topology, cluster: &Cluster, side: 
 }
 
 /// What the platform's certificate has to name.
-fn certificate_names(topology: &Topology) -> Vec<String> {
+pub(super) fn certificate_names(topology: &Topology) -> Vec<String> {
     let (primary, standby) = (&topology.primary.vip, &topology.standby.vip);
     vec![topology.platform.domain.clone(), primary.clone(), standby.clone()]
 }
@@ -244,6 +244,7 @@ fn certificate_names(topology: &Topology) -> Vec<String> {
 pub(super) fn certificate_gate(topology: &Topology) -> Gate {
     let names = certificate_names(topology);
     Gate::new("certificate", "A certificate is replaced on two clusters only with an outage.")
+        .mend("Have a certificate issued that has all these names, and put it at that path.")
         .evidence(
             format!("it names {}", names.join(", ")),
             Probe::CertificateFile { file: topology.platform.certificate.clone(), names },

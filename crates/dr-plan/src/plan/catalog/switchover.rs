@@ -32,7 +32,8 @@ fn stop_writes(topology: &Topology) -> Phase {
         .gates([gates::lag(topology), gates::checked_lately(), gates::standby_healthy().firm()])
         .gates(gates::mirror_sound())
         .gates([gates::headroom(), gates::values_readable(), gates::floor()])
-        .gates([gates::owners_live(), gates::backups(), gates::dns_known(topology)])
+        .gates([gates::owners_live(), gates::certificate_served(topology)])
+        .gates([gates::backups(), gates::dns_known(topology)])
         .confirm(Confirmation { statement, facts, word: primary.clone() })
         .steps(take_over::log_template(topology))
         .step(
@@ -73,6 +74,7 @@ fn hand_over(topology: &Topology) -> Phase {
                 "writers-fenced",
                 "Two clusters that both take writes have two truths from then on.",
             )
+            .mend("Raise the shield again, and stop whoever is still seen to write.")
             .evidence(
                 "the primary's API refuses, and its scope stands still",
                 Probe::WritesRefused { side: Side::Primary },
@@ -81,6 +83,7 @@ fn hand_over(topology: &Topology) -> Phase {
         )
         .gate(
             Gate::new("drained", "What is not on the standby now never will be.")
+                .mend("See that the mirror runs, and wait until it has everything.")
                 .evidence("the checkpoint is the primary's newest revision", Probe::Drained)
                 .firm(),
         )
@@ -90,6 +93,7 @@ fn hand_over(topology: &Topology) -> Phase {
                 "Without the mirror nobody puts back what the standby's collector takes for want \
                  of an owner; objects that stand for machines take the machines with them.",
             )
+            .mend("Do what the check says about each key, then compare again.")
             .evidence(
                 "the last check said in-sync, at most 15 minutes ago",
                 Probe::CheckedWithin { seconds: 900 },
