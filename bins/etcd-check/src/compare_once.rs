@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::path::Path;
+use std::sync::Arc;
 
 use consistency_checker::{CheckSettings, Progress, View};
 use etcd_link::{Primary, Standby};
@@ -40,6 +41,7 @@ pub(crate) fn compare_once(
         let view =
             view(config, scope, &basis, &stored)?.of_namespaces(options.namespaces.iter().cloned());
         let auditor = Auditor::new(primary, standby, view, config.name(), settings(options));
+        auditor.open_with(parts::keyring(config)?.map(Arc::new));
         let progress = Progress::default();
         let report = progress::shown(bars, &progress, run(&auditor, &basis, &progress)).await;
         let report = refuse_nothing(report, options).trimmed(options.named_max);

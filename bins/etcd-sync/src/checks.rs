@@ -12,6 +12,8 @@ use monitor_api::{CheckReport, CheckVerdict, Checks};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::gates::Keys;
+
 /// Prepares checks on connections of their own: what they read is not to stand in the way of what
 /// the mirror reads and writes.
 pub(crate) fn prepare(
@@ -26,8 +28,10 @@ pub(crate) fn prepare(
     let settings = AuditSettings { check, min_age: None };
     let auditor =
         Arc::new(Auditor::new(primary, standby, View::new(scope), config.name(), settings));
+    let keys = config.encryption_config().map(|file| Keys::new(config, file));
     Ok(Checks::new(move || {
         let (auditor, status) = (Arc::clone(&auditor), status.clone());
+        auditor.open_with(keys.as_ref().and_then(Keys::keyring));
         async move {
             let refusal = || refusal(&status.borrow());
             Box::pin(auditor.at_newest_pair(refusal, &Progress::default())).await

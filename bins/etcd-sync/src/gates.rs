@@ -115,18 +115,19 @@ fn name(envelope: &Envelope<'_>) -> String {
 }
 
 /// The standby's keys, out of a file that is read again when it changes.
-struct Keys {
+pub(crate) struct Keys {
     config: Config,
     file: std::path::PathBuf,
     loaded: Mutex<(Option<SystemTime>, Option<Arc<Keyring>>)>,
 }
 
 impl Keys {
-    fn new(config: &Config, file: &Path) -> Self {
+    pub(crate) fn new(config: &Config, file: &Path) -> Self {
         Self { config: config.clone(), file: file.to_owned(), loaded: Mutex::default() }
     }
 
-    fn keyring(&self) -> Option<Arc<Keyring>> {
+    /// Returns the keys, those of the newest file that could be read.
+    pub(crate) fn keyring(&self) -> Option<Arc<Keyring>> {
         let changed = std::fs::metadata(&self.file).and_then(|file| file.modified()).ok();
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if loaded.1.is_none() || loaded.0 != changed {

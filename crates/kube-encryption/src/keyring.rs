@@ -88,6 +88,22 @@ impl Keyring {
         keys.filter_map(|key| key.open(key_path, value)).max().unwrap_or(Opened::UnknownKey)
     }
 
+    /// Opens a value and lets `look` see what is in it; `None` if it is not encrypted, or if no key
+    /// makes a sound object of it.
+    ///
+    /// What is in the value is wiped as soon as `look` has returned: what it keeps is its affair.
+    /// `key_path` is as in [`Keyring::open`].
+    pub fn look<T>(
+        &self,
+        key_path: &[u8],
+        value: &[u8],
+        look: impl FnOnce(&[u8]) -> T,
+    ) -> Option<T> {
+        let keys = self.groups.iter().flat_map(|group| &group.keys);
+        let text = keys.filter_map(|key| key.unsealed(key_path, value)).next()?;
+        Some(look(&text))
+    }
+
     /// Tells whether there is a key of the provider, version and name that an envelope names. That
     /// does not prove that it is the key: another cluster's `key1` has other bytes.
     #[must_use]
@@ -107,6 +123,13 @@ impl fmt::Debug for Keyring {
 }
 
 impl Key {
+    /// Returns the object in a value; `None` if this key does not open it.
+    fn unsealed(&self, key_path: &[u8], value: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        let sealed = self.provider.sealed(&self.name, value)?;
+        let text = unseal(self.provider, &self.secret, key_path, sealed).ok()?;
+        skim(&text).is_readable().then_some(text)
+    }
+
     /// Tries to open a value; `None` if its envelope names another key.
     fn open(&self, key_path: &[u8], value: &[u8]) -> Option<Opened> {
         let sealed = self.provider.sealed(&self.name, value)?;

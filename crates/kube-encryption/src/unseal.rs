@@ -1,6 +1,6 @@
 //! Opening what a key has sealed.
 //!
-//! Plaintexts are wiped when they are dropped, and stay within this crate.
+//! Plaintexts are wiped when they are dropped, and stay within this crate: others are lent them.
 
 use aes::{Aes128, Aes192, Aes256};
 use aes_gcm::AesGcm;

@@ -1,7 +1,7 @@
 //! One audit: pin, compare, look again where nothing is pinned, ask why, report.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use consistency_checker::{
@@ -10,10 +10,12 @@ use consistency_checker::{
 };
 use etcd_mvcc::{PrimaryRevision, ReadHead, ReadRange, Side, StandbyRevision};
 use futures::StreamExt as _;
+use kube_encryption::Keyring;
 use monitor_api::{CheckReport, Comparison};
 
 use crate::evidence::MirrorEvidence;
 use crate::history::prove;
+use crate::opened::look_into;
 use crate::pins::{MirrorPins, pair_at};
 use crate::report;
 
@@ -47,6 +49,8 @@ pub struct Auditor<P, S> {
     settings: AuditSettings,
     /// Where the last audit has seen the keyspace is best cut.
     landmarks: Mutex<Landmarks>,
+    /// What opens encrypted values.
+    keyring: Mutex<Option<Arc<Keyring>>>,
 }
 
 /// What the comparison rests on.
@@ -66,8 +70,15 @@ where
     /// Prepares to audit the mirror called `name`.
     #[must_use]
     pub fn new(primary: P, standby: S, view: View, name: &str, settings: AuditSettings) -> Self {
-        let landmarks = Mutex::default();
-        Self { primary, standby, view, name: name.to_owned(), settings, landmarks }
+        let (landmarks, keyring) = (Mutex::default(), Mutex::default());
+        Self { primary, standby, view, name: name.to_owned(), settings, landmarks, keyring }
+    }
+
+    /// Opens encrypted values with these keys from the next audit on, where they differ: to tell
+    /// what a controller has rewritten, and what was only encrypted anew, from a changed object.
+    /// Without keys all three look alike.
+    pub fn open_with(&self, keyring: Option<Arc<Keyring>>) {
+        *self.keyring.lock().unwrap_or_else(PoisonError::into_inner) = keyring;
     }
 
     pub(crate) fn sides(&self) -> (&P, &S) {
@@ -176,6 +187,11 @@ where
                 }
                 Err(reason) => return self.undecided(&reason),
             }
+        }
+        let keyring = self.keyring.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(keyring) = keyring {
+            let named = outcome.findings.iter_mut().take(CLASSIFIED_MAX);
+            look_into(&keyring, (&self.primary, &self.standby), named).await;
         }
         self.classify(&mut outcome, basis).await;
         let found = report::comparison(&outcome, unsettled, self.blank(began));

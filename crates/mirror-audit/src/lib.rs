@@ -4,6 +4,7 @@
 mod auditor;
 mod evidence;
 mod history;
+mod opened;
 mod pins;
 mod records;
 mod repair;

@@ -79,7 +79,11 @@ where
         notes.hard_local,
         notes.service_addresses,
         versions::judge(&settings.versions, settings.shown_max),
-        revisions::judge(head.revision.get(), here.revision.get(), settings.revision_margin),
+        revisions::judge(
+            head.revision.get(),
+            here.revision.get(),
+            (settings.revision_margin, settings.revision_lift),
+        ),
         notes.choices,
         notes.conversion_webhooks,
         notes.uid_swaps,

@@ -5,8 +5,9 @@ use crate::Gate;
 use crate::findings::Findings;
 use crate::report::GateReport;
 
-/// Returns `revision-floor`.
-pub(crate) fn judge(primary: i64, standby: i64, margin: u64) -> GateReport {
+/// Returns `revision-floor`: whether the standby is above the primary by `margin`, and if not, how
+/// to make it so by `lift`.
+pub(crate) fn judge(primary: i64, standby: i64, (margin, lift): (u64, u64)) -> GateReport {
     let above = i128::from(standby) - i128::from(primary);
     if above >= i128::from(margin) {
         return GateReport::passed(
@@ -17,11 +18,7 @@ pub(crate) fn judge(primary: i64, standby: i64, margin: u64) -> GateReport {
     let mut findings = Findings::new(1);
     findings.add_named(
         || "standby".to_owned(),
-        || {
-            format!(
-                "at revision {standby}, the primary at {primary}; recommended is {margin} above"
-            )
-        },
+        || format!("at revision {standby}, the primary at {primary}; recommended is {lift} above"),
     );
     GateReport::found(
         Gate::RevisionFloor,
@@ -31,7 +28,7 @@ pub(crate) fn judge(primary: i64, standby: i64, margin: u64) -> GateReport {
         format!(
             "restore the standby's etcd once from its own snapshot with `etcdutl snapshot restore \
              --bump-revision {} --mark-compacted`, or restart all clients at a failover",
-            i128::from(margin) + i128::from(primary)
+            i128::from(lift) + i128::from(primary)
         ),
     )
 }
@@ -39,12 +36,24 @@ pub(crate) fn judge(primary: i64, standby: i64, margin: u64) -> GateReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Outcome;
+    use crate::{Outcome, PreflightSettings};
 
     #[test]
     fn the_margin_itself_is_enough_and_less_is_not() {
-        assert_eq!(judge(5, 15, 10).outcome, Outcome::Passed);
-        assert_eq!(judge(5, 14, 10).outcome, Outcome::Found);
-        assert_eq!(judge(i64::MAX, 0, u64::MAX).outcome, Outcome::Found);
+        assert_eq!(judge(5, 15, (10, 10)).outcome, Outcome::Passed);
+        assert_eq!(judge(5, 14, (10, 10)).outcome, Outcome::Found);
+        assert_eq!(judge(i64::MAX, 0, (u64::MAX, u64::MAX)).outcome, Outcome::Found);
+    }
+
+    #[test]
+    fn a_standby_that_was_lifted_as_told_passes_for_years_of_writes_of_the_primary() {
+        let PreflightSettings { revision_margin, revision_lift, .. } = PreflightSettings::default();
+        let limits = (revision_margin, revision_lift);
+        let told = judge(3_000, 300, limits).next_step;
+        let bump = told.split_once("--bump-revision ").unwrap().1.split_once(' ').unwrap().0;
+        let standby = 300 + bump.parse::<i64>().unwrap();
+        for written in [0, 1_000, 10_000_000_000] {
+            assert_eq!(judge(3_000 + written, standby, limits).outcome, Outcome::Passed);
+        }
     }
 }

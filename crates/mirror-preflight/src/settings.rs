@@ -13,8 +13,11 @@ pub struct PreflightSettings {
     pub keyring: Option<Keyring>,
     /// What the etcds call their versions.
     pub versions: Versions,
-    /// How far the standby's revision should be above the primary's. Default 10¹².
+    /// How far the standby's revision has to be above the primary's. Default 10¹¹: less than it is
+    /// lifted by, for the primary catches up from then on.
     pub revision_margin: u64,
+    /// How far above the primary's it is to be lifted. Default 10¹².
+    pub revision_lift: u64,
     /// The most findings that each gate shows. Default 20.
     pub shown_max: usize,
     /// The most values that are tried for each encryption key. Default 32.
@@ -37,8 +40,9 @@ impl Default for PreflightSettings {
         Self {
             keyring: None,
             versions: Versions::default(),
-            // 30 years at a thousand writes a second, and exact in a double.
-            revision_margin: 1_000_000_000_000,
+            // 3 years at a thousand writes a second, and 30; exact in a double.
+            revision_margin: 100_000_000_000,
+            revision_lift: 1_000_000_000_000,
             shown_max: 20,
             trials_max: 32,
             allow: BTreeSet::new(),

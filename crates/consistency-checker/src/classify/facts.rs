@@ -4,6 +4,7 @@ use std::fmt;
 
 use etcd_mvcc::Value;
 use kube_meta::Format;
+use xxhash_rust::xxh3::xxh3_128;
 
 /// The type of a Secret that holds the token of a service account.
 const ACCOUNT_TOKEN: &str = "kubernetes.io/service-account-token";
@@ -79,13 +80,27 @@ pub struct Facts {
     pub owners: Vec<Owner>,
     /// What the value is encrypted with.
     pub envelope: Option<Envelope>,
+    /// The fingerprint of what the value holds, where it is encrypted and somebody has opened it;
+    /// then all else here was read off that.
+    pub content: Option<u128>,
 }
 
 impl Facts {
     /// Reads what `value` says of itself; nothing, if it is not understood.
     #[must_use]
     pub fn of(value: &Value) -> Self {
-        let meta = kube_meta::skim(value.expose());
+        Self::read(value.expose())
+    }
+
+    /// Reads what is in an encrypted value, once somebody has opened it, who lets it go afterwards.
+    #[must_use]
+    pub fn opened(self, content: &[u8]) -> Self {
+        let content_fingerprint = Some(xxh3_128(content));
+        Self { envelope: self.envelope, content: content_fingerprint, ..Self::read(content) }
+    }
+
+    fn read(value: &[u8]) -> Self {
+        let meta = kube_meta::skim(value);
         let envelope = match meta.format() {
             Format::Encrypted(envelope) => Some(Envelope::from(&envelope)),
             Format::Protobuf | Format::Json | Format::Cbor | Format::Opaque => None,
@@ -103,6 +118,7 @@ impl Facts {
             deleting: meta.is_deleting(),
             owners: owners.collect(),
             envelope,
+            content: None,
         }
     }
 }

@@ -40,7 +40,8 @@ pub enum Class {
     /// The object is being deleted, on one side only or faster on one.
     Terminating,
     /// Somebody else wrote the key on the standby, and both values are encrypted: most likely the
-    /// same object under another key or nonce. Only whoever has the keys can prove it.
+    /// same object under another key or nonce. Whoever has the keys can prove it: if the objects
+    /// are not the same, they are judged as if they were not encrypted.
     Reencrypted,
     /// The value is encrypted under a key that nothing on the standby is encrypted under.
     UnreadableKey,
@@ -107,6 +108,15 @@ pub struct Classifier<'a, S, E> {
     pub grammar: &'a Grammar,
     /// What values on the standby were seen to be encrypted under.
     pub readable: &'a BTreeSet<Envelope>,
+}
+
+/// Tells whether both values are encrypted, and hold the same as far as anybody can tell: whoever
+/// has no keys can't.
+fn is_sealed_anew(there: &Facts, here: &Facts) -> bool {
+    let opened = there.content.zip(here.content);
+    there.envelope.is_some()
+        && here.envelope.is_some()
+        && opened.is_none_or(|(there, here)| there == here)
 }
 
 /// A class, and what else there is to say.
@@ -218,9 +228,7 @@ where
             return (Class::HeldBack, why);
         }
         match self.evidence.writer(standby.modified).await {
-            Writer::Other
-                if primary.facts.envelope.is_some() && standby.facts.envelope.is_some() =>
-            {
+            Writer::Other if is_sealed_anew(&primary.facts, &standby.facts) => {
                 plain(Class::Reencrypted)
             }
             Writer::Other if standby.facts.deleting && !primary.facts.deleting => {

@@ -30,6 +30,9 @@ pub(super) struct Call {
     pub(super) body: Option<(&'static str, String)>,
 }
 
+/// JSON, or JSON under another name: an API gives its public keys as `application/jwk-set+json`, and
+/// whoever asks for nothing but JSON gets none.
+const ANY_JSON: &str = "application/json, */*";
 /// JSON.
 pub(super) const JSON: &str = "application/json";
 /// A change of some fields.
@@ -110,7 +113,7 @@ impl Access {
             .uri(path)
             .header(HOST, self.server.address.to_string())
             .header(USER_AGENT, http::AGENT)
-            .header(ACCEPT, JSON);
+            .header(ACCEPT, ANY_JSON);
         if let Some(token) = &self.token {
             let value = HeaderValue::try_from(format!("Bearer {}", token.reveal()));
             let mut value =

@@ -280,6 +280,8 @@ async fn answer(
     }
     let authorization = request.headers().get("authorization");
     let authorization = authorization.map_or("", |value| value.to_str().unwrap()).to_owned();
+    let accept = request.headers().get("accept");
+    let accept = accept.map_or("", |value| value.to_str().unwrap()).to_owned();
     let body = request.into_body().collect().await?.to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
     let call = Call { method, path, body, authorization };
@@ -287,7 +289,13 @@ async fn answer(
         let mut locked = state.lock().unwrap();
         locked.calls.push(call.clone());
         let mute = locked.mute.iter().any(|beginning| call.path.starts_with(beginning));
-        let answer = if mute { (500, Value::Null) } else { handle(&mut locked, &call, &state) };
+        let answer = if mute {
+            (500, Value::Null)
+        } else if accept.contains(kind_of(&call.path)) || accept.contains("*/*") {
+            handle(&mut locked, &call, &state)
+        } else {
+            (406, json!("406: Not Acceptable"))
+        };
         (answer, mute || locked.deaf, locked.now())
     };
     if mute {
@@ -299,6 +307,11 @@ async fn answer(
         .header("date", httpdate::fmt_http_date(now))
         .header("content-type", "application/json");
     Ok(response.body(Full::new(Bytes::from(body.to_string()))).unwrap())
+}
+
+/// What a real API answers in, and in nothing else: keys have a type of their own.
+fn kind_of(path: &str) -> &'static str {
+    if path == "/openid/v1/jwks" { "application/jwk-set+json" } else { "application/json" }
 }
 
 fn decode(text: &str) -> String {

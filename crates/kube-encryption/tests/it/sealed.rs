@@ -125,3 +125,17 @@ fn a_colon_in_a_name_is_part_of_it() {
     let kube_meta::Format::Encrypted(envelope) = meta.format() else { panic!("no envelope") };
     assert!(ring.knows(&envelope));
 }
+
+#[test]
+fn only_who_has_the_key_sees_what_is_in_a_value() {
+    let ring = keyring(&provider("aescbc", "key1", &[3; 32]));
+    let length = |value: &[u8]| ring.look(PATH, value, <[u8]>::len);
+    assert_eq!(length(&seal_cbc(&[3; 32], OBJECT)), Some(OBJECT.len()));
+    assert_eq!(length(&seal_cbc(&[4; 32], OBJECT)), None, "another key");
+    assert_eq!(length(&seal_cbc(&[3; 32], b"18295")), None, "no object");
+    assert_eq!(length(OBJECT), None, "not encrypted");
+    let bound = keyring(&provider("aesgcm", "key1", &[3; 32]));
+    let value = seal::<AesGcm<Aes256, U12>>(&[3; 32], PATH, OBJECT);
+    assert_eq!(bound.look(PATH, &value, <[u8]>::len), Some(OBJECT.len()));
+    assert_eq!(bound.look(b"/registry/secrets/shop/other", &value, <[u8]>::len), None);
+}

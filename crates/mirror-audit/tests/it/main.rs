@@ -3,6 +3,7 @@
 
 mod audits;
 mod classes;
+mod sealed;
 
 #[test]
 fn every_file_beside_this_one_is_listed() {

@@ -29,6 +29,7 @@ impl World {
                 versions: Versions { primary: version.clone(), standby: version },
                 // A revision of the simulator costs a write.
                 revision_margin: 0,
+                revision_lift: 1_000,
                 ..PreflightSettings::default()
             },
         }

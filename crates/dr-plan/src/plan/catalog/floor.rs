@@ -6,7 +6,7 @@ use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Cluster, Topology};
 
-use super::{REVISION_MARGIN, host};
+use super::{REVISION_LIFT, REVISION_MARGIN, host};
 
 /// What is stopped meanwhile, by its manifests.
 pub(in crate::plan) const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
@@ -30,7 +30,7 @@ fn lift(topology: &Topology) -> Step {
     .tell("In one shell, reckon from the primary's revision by how much to lift the standby's.")
     .type_in(format!(
         "FLOOR=$(( $({} endpoint status -w fields | sed -n 's/^\"Revision\" : //p' \
-         | sort -n | tail -1) + {REVISION_MARGIN} )); echo $FLOOR",
+         | sort -n | tail -1) + {REVISION_LIFT} )); echo $FLOOR",
         etcdctl(&topology.primary),
     ))
     .tell(

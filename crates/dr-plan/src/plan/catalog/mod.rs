@@ -27,9 +27,12 @@ const PLATFORM_NAMESPACE: &str = "cpaas-system";
 const MIRROR_SELECTOR: &str = "app=etcd-sync";
 /// The deployment of the mirror.
 const MIRROR_DEPLOYMENT: &str = "etcd-sync";
-/// By how much a standby's revision must be above the primary's: 35 years at 1,000 revisions a
+/// By how much a standby's revision is lifted above the primary's: 35 years at 1,000 revisions a
 /// second, and far below 2^53, beyond which some clients lose digits.
-const REVISION_MARGIN: u64 = 1_000_000_000_000;
+const REVISION_LIFT: u64 = 1_000_000_000_000;
+/// By how much it must be above. From the lift on the primary catches up, for it writes more than
+/// what is mirrored: were nothing less than the lift enough, each gate would be closed soon after.
+const REVISION_MARGIN: u64 = REVISION_LIFT / 10;
 
 pub(super) fn plan(name: PlanName, topology: &Topology) -> Plan {
     let (purpose, phases) = match name {
