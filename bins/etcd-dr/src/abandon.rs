@@ -7,7 +7,8 @@ use dr_plan::journal::{Event, Progress};
 use mirror_config::{Exit, Failure, output};
 use serde_json::json;
 
-use crate::cli::{AbandonFlags, Form};
+use crate::cli::Form;
+use crate::flags::AbandonFlags;
 use crate::run::{JournalFile, Place};
 
 /// Writes down that a plan is given up, and why. Nothing of what it did is undone.

@@ -11,8 +11,9 @@ use mirror_engine::orders::OrderError;
 use mirror_engine::promotion::{self, Fence, FenceDigest};
 use serde_json::json;
 
-use crate::cli::{FenceFlags, Form};
+use crate::cli::Form;
 use crate::files;
+use crate::flags::FenceFlags;
 use crate::interrupt::until_interrupted;
 use crate::mirror::EtcdAt;
 use crate::run::operator;

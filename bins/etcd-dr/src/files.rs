@@ -7,7 +7,7 @@ use dr_plan::samples::Samples;
 use dr_plan::topology::Topology;
 use mirror_config::Failure;
 
-use crate::cli::TopologyFlag;
+use crate::flags::TopologyFlag;
 
 /// A topology larger than this is none.
 const TOPOLOGY_BYTES_MAX: u64 = 1 << 20;

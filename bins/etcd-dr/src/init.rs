@@ -3,7 +3,8 @@
 use dr_plan::topology::{Answers, ClusterAnswers, Topology};
 use mirror_config::{Exit, Failure, output};
 
-use crate::cli::{Form, InitFlags};
+use crate::cli::Form;
+use crate::flags::InitFlags;
 
 /// Writes the file to stdout.
 pub(crate) fn init(flags: InitFlags, form: Form) -> Result<Exit, Failure> {

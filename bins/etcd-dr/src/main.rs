@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod fence;
 mod files;
+mod flags;
 mod init;
 mod interrupt;
 mod mirror;

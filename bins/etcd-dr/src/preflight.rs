@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use mirror_config::{Exit, Failure, output};
 use mirror_preflight::{Outcome, PreflightError, PreflightReport, Verdict};
 
-use crate::cli::{Form, PreflightFlags};
+use crate::cli::Form;
 use crate::files;
+use crate::flags::PreflightFlags;
 use crate::interrupt::until_interrupted;
 use crate::run::{Pair, Place};
 

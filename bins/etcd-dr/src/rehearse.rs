@@ -13,8 +13,9 @@ use dr_plan::{Finding, Timestamp, Verdict};
 use mirror_config::{Exit, Failure, output};
 use serde_json::{Value, json};
 
-use crate::cli::{DrillFlags, Form, RunFlags};
+use crate::cli::Form;
 use crate::files;
+use crate::flags::{DrillFlags, RunFlags};
 use crate::interrupt::until_interrupted;
 use crate::run::{JournalFile, Pair, Place, as_begun, refused};
 

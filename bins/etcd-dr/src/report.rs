@@ -8,8 +8,9 @@ use dr_plan::report::Report;
 use dr_plan::samples::Samples;
 use mirror_config::{Exit, Failure, output};
 
-use crate::cli::{Form, ReportFlags};
+use crate::cli::Form;
 use crate::files;
+use crate::flags::ReportFlags;
 
 /// Prints a report.
 pub(crate) fn report(flags: &ReportFlags, form: Form) -> Result<Exit, Failure> {

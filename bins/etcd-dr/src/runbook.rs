@@ -4,8 +4,9 @@ use dr_plan::plan::{Plan, PlanName};
 use dr_plan::runbook::{html, markdown};
 use mirror_config::{Exit, Failure, output};
 
-use crate::cli::{Form, RunbookFlags};
+use crate::cli::Form;
 use crate::files;
+use crate::flags::RunbookFlags;
 
 /// Prints a plan, or all of them.
 pub(crate) fn runbook(flags: &RunbookFlags, form: Form) -> Result<Exit, Failure> {

@@ -8,7 +8,7 @@ use dr_plan::runner::{Question, Reply};
 use mirror_config::Failure;
 use tokio::sync::oneshot;
 
-use crate::cli::RunFlags;
+use crate::flags::RunFlags;
 
 /// What became of a question.
 #[derive(Debug)]

@@ -27,7 +27,8 @@ use dr_plan::runner::{Effect, Input, Outcome, Overrides, Refusal, Runner};
 use dr_plan::topology::Topology;
 use mirror_config::{Exit, Failure};
 
-use crate::cli::{Form, RunFlags};
+use crate::cli::Form;
+use crate::flags::RunFlags;
 use crate::interrupt::until_interrupted;
 use crate::{files, rehearse};
 use asker::{Asker, Said};

@@ -9,7 +9,7 @@ use dr_plan::{Answer, Timestamp, Verdict};
 use dr_world::{Settings, World, acted, both};
 use mirror_config::{Config, Failure, FileConfig, parts};
 
-use crate::cli::LookFlags;
+use crate::flags::LookFlags;
 use crate::mirror::Etcds;
 use crate::run::operator;
 
