@@ -27,5 +27,6 @@ mod pair;
 mod refusals;
 mod resume;
 mod run;
+mod sealed;
 mod switchover;
 mod terminal;

@@ -50,7 +50,7 @@ pub(crate) fn preflight(
         Box::pin(async move {
             // Read anew: whoever mends the file need not restart the mirror.
             let keyring = match parts::keyring(&config) {
-                Ok(keyring) => keyring,
+                Ok(keyring) => keyring.map(Arc::new),
                 Err(error) => return Ok(refused(error.message)),
             };
             let settings = PreflightSettings { keyring, allow, ..PreflightSettings::default() };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::Failure as Unanswered;
@@ -26,7 +27,7 @@ pub(crate) fn preflight(
     let primary = parts::primary(config, &scope)?;
     // Without a scope no key of the data may be written: this verb only reads.
     let standby = parts::standby(config, None)?;
-    let keyring = parts::keyring(config)?;
+    let keyring = parts::keyring(config)?.map(Arc::new);
     let settings = PreflightSettings { keyring, allow, ..PreflightSettings::default() };
     let report =
         block_on(ask(&primary, &standby, &scope, settings))?.map_err(|error| refused(&error))?;

@@ -60,7 +60,7 @@ where
         .await
         .map_err(PreflightError::Primary)?;
     survey.all_offered();
-    let (encryption, keyring) = (&survey.encryption, settings.keyring.as_ref());
+    let (encryption, keyring) = (&survey.encryption, settings.keyring.as_deref());
     let trial = trial::run(primary, encryption, keyring, settings.shown_max)
         .await
         .map_err(PreflightError::Primary)?;

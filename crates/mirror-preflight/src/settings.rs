@@ -1,6 +1,7 @@
 //! What a preflight is to know beside the two clusters.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kube_encryption::Keyring;
 
@@ -10,7 +11,7 @@ use crate::Gate;
 #[derive(Debug)]
 pub struct PreflightSettings {
     /// The keys of the standby's apiservers, if somebody has given their configuration.
-    pub keyring: Option<Keyring>,
+    pub keyring: Option<Arc<Keyring>>,
     /// What the etcds call their versions.
     pub versions: Versions,
     /// How far the standby's revision has to be above the primary's. Default 10¹¹: less than it is

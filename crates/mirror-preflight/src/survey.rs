@@ -136,7 +136,8 @@ impl<'a> Survey<'a> {
     /// Both sides have been read to their ends.
     pub(crate) fn judge(self, settings: &PreflightSettings) -> Notes {
         let [uid_change, uid_swaps] = self.uids.judge();
-        let [encryption_keys, encryption_prefix] = self.encryption.judge(settings.keyring.as_ref());
+        let [encryption_keys, encryption_prefix] =
+            self.encryption.judge(settings.keyring.as_deref());
         Notes {
             owners: self.owners.judge(),
             uid_change,

@@ -81,6 +81,7 @@ impl Etcds {
         let (primary, standby) = (self.primary.clone(), self.standby.clone());
         let view = View::new(self.scope.clone());
         let auditor = Auditor::new(primary, standby, view, self.name(), AuditSettings::default());
+        auditor.open_with(self.keyring.clone());
         // Boxed: it would be the largest future of all that a plan may ask.
         Box::pin(auditor.at_newest_pair(|| None, &Progress::default())).await
     }

@@ -26,7 +26,7 @@ mod writes;
 pub(crate) use sides::EtcdAt;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use dr_plan::plan::{Action, Probe, Side, Signal};
 use dr_plan::runner::Acted;
@@ -35,6 +35,7 @@ use dr_plan::{Answer, Timestamp};
 use dr_world::World;
 use etcd_link::{Primary, Standby};
 use keyspace_filter::Scope;
+use kube_encryption::Keyring;
 use mirror_config::Failure;
 
 use checks::OwnCheck;
@@ -44,6 +45,8 @@ use checks::OwnCheck;
 pub(crate) struct Etcds {
     topology: Topology,
     scope: Scope,
+    /// The keys of the standby's API servers, where they are known.
+    keyring: Option<Arc<Keyring>>,
     /// The etcd that is read.
     primary: Primary,
     /// The etcd that the mirror writes. Of it nothing but the mirror's own keys is written through
@@ -68,6 +71,7 @@ impl Etcds {
     pub(crate) fn new(
         topology: &Topology,
         scope: Scope,
+        keyring: Option<Arc<Keyring>>,
         folder: PathBuf,
         world: World,
     ) -> Result<Self, Failure> {
@@ -78,6 +82,7 @@ impl Etcds {
             releasing: at(Side::Standby).releasing(scope.clone())?,
             topology: topology.clone(),
             scope,
+            keyring,
             folder,
             checked: Mutex::default(),
             world,

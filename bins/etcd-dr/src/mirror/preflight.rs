@@ -24,7 +24,8 @@ impl Etcds {
             primary: known(self.primary.version().await),
             standby: known(self.standby.version().await),
         };
-        let settings = PreflightSettings { versions, ..PreflightSettings::default() };
+        let keyring = self.keyring.clone();
+        let settings = PreflightSettings { versions, keyring, ..PreflightSettings::default() };
         preflight(&self.primary, &self.standby, &self.scope, &settings).await
     }
 

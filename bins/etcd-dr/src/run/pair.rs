@@ -1,6 +1,7 @@
 //! Both halves of a pair of clusters: whoever can answer a probe or do an action does.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use dr_plan::plan::{Action, Probe};
 use dr_plan::runner::Acted;
@@ -34,8 +35,15 @@ impl Pair {
         let settings = Settings { name_servers: look.name_server.clone(), ..Settings::default() };
         let world = World::with(topology, settings);
         let file = look.mirror_config.as_deref().map(FileConfig::read).transpose()?;
-        let scope = parts::scope(&Config::new(FileConfig::default(), file.unwrap_or_default())?)?;
-        let etcds = Etcds::new(topology, scope, folder.to_owned(), world.clone())?;
+        let config = Config::new(FileConfig::default(), file.unwrap_or_default())?;
+        let scope = parts::scope(&config)?;
+        // The keys may lie in the cluster alone: without them what is encrypted is not opened.
+        let keyring = parts::keyring(&config).unwrap_or_else(|why| {
+            tracing::warn!("{}", why.message);
+            None
+        });
+        let folder = folder.to_owned();
+        let etcds = Etcds::new(topology, scope, keyring.map(Arc::new), folder, world.clone())?;
         Ok(Self { world, etcds })
     }
 

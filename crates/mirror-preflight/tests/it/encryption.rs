@@ -1,5 +1,7 @@
 //! The gates on encryption at rest.
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use keyspace_filter::{Action, Preset, RuleSpec, parked_prefix};
@@ -127,8 +129,8 @@ fn real() -> World {
     world
 }
 
-fn keyring(yaml: &str) -> Option<Keyring> {
-    Some(Keyring::parse(yaml).unwrap())
+fn keyring(yaml: &str) -> Option<Arc<Keyring>> {
+    Some(Arc::new(Keyring::parse(yaml).unwrap()))
 }
 
 #[test]
