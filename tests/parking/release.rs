@@ -25,7 +25,7 @@ fn scope() -> Scope {
 /// The standby as whoever releases has it: the own places of what is held may be written, too.
 fn releasing(pair: &Pair) -> Standby {
     let scope = scope();
-    let admits = move |key: &[u8]| scope.admits_standby(key) || scope.decide(key).parked;
+    let admits = move |key: &[u8]| scope.admits_release(key);
     connected(pair, Arc::new(admits))
 }
 

@@ -135,6 +135,13 @@ impl Scope {
         unplaced.is_some_and(|key| key.parked || self.0.admits_unplaced(&key))
     }
 
+    /// Tells whether a release may write a key of the standby: what a mirror may, and the own places
+    /// of what a rule holds.
+    #[must_use]
+    pub fn admits_release(&self, key: &[u8]) -> bool {
+        self.admits_standby(key) || self.decide(key).parked
+    }
+
     /// Returns what the standby's key is called on the primary; `None` if no key in scope is
     /// called so.
     #[must_use]

@@ -100,7 +100,7 @@ pub fn standby(config: &Config, scope: Option<Scope>) -> Result<Standby, Failure
 /// As [`standby`].
 pub fn standby_for_release(config: &Config, scope: Scope) -> Result<Standby, Failure> {
     let own = format!("{OWN_PREFIX}{}/", config.name());
-    let admits = Arc::new(move |key: &[u8]| scope.admits_standby(key) || scope.decide(key).parked);
+    let admits = Arc::new(move |key: &[u8]| scope.admits_release(key));
     Standby::new(peer("standby", config.standby())?, &own, admits)
         .map_err(|error| wrong("standby", &error))
 }

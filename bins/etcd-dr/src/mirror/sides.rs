@@ -68,8 +68,7 @@ impl<'a> EtcdAt<'a> {
     /// See [`EtcdAt::reader`].
     pub(crate) fn releasing(self, scope: Scope) -> Result<Standby, Failure> {
         let own = format!("{OWN_PREFIX}{}/", self.topology.mirror.name);
-        let admits =
-            Arc::new(move |key: &[u8]| scope.admits_standby(key) || scope.decide(key).parked);
+        let admits = Arc::new(move |key: &[u8]| scope.admits_release(key));
         Standby::new(settings(&self.cluster().etcd), &own, admits)
             .map_err(|error| self.wrong(&error))
     }
