@@ -78,7 +78,7 @@ pub(crate) async fn linked(dice: &str) -> (Pair, Proxy, Mirror, Dump) {
     let mut client = pair.east.etcd.client().await;
     let load = Load { prefix: KEYS.to_owned(), requests: 100, ..Load::default() };
     load.run(&mut client, &mut seed::dice(dice)).await;
-    for name in ["kept", "gone"] {
+    for name in ["kept", "gone", "same"] {
         client.put(format!("{KEYS}{name}"), "mirrored", None).await.unwrap();
     }
     let proxy = Proxy::start(&pair.east.etcd.endpoints()[0]).await;
@@ -169,18 +169,7 @@ fn assert_loss_was_stated(dr: &Dr, checkpoint: i64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_of_a_compacted_history_has_what_differs_once_for_each_key() {
-    let mut pair = Pair::start().await;
-    let mut client = pair.east.etcd.client().await;
-    for name in ["kept", "gone", "same"] {
-        client.put(format!("{KEYS}{name}"), "mirrored", None).await.unwrap();
-    }
-    let proxy = Proxy::start(&pair.east.etcd.endpoints()[0]).await;
-    let mut mirror =
-        settings(Mirror::builder(&[proxy.endpoint()], &pair.west.etcd.endpoints())).start();
-    pair.write_topology(true, &format!("http://{}", mirror.address()));
-    mirror.wait_for_state("following").await;
-    let mirrored = pair.east.dump().await.revision;
-    mirror.wait_for_checkpoint(mirrored).await;
+    let (mut pair, proxy, mut mirror, _) = linked("compacted").await;
     let tail = disaster(&mut pair, &mut mirror, &proxy).await;
     let dr = Dr::new(&pair);
     dr.expect(0, &["fence", "--yes"]).await;

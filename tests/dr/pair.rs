@@ -123,6 +123,12 @@ impl Pair {
         std::fs::write(file, text.replace(from, to)).unwrap();
     }
 
+    /// The domain leads to a cluster: outside, and for the pods of west.
+    pub(crate) fn lead_to(&self, cluster: &Cluster) {
+        self.dns.set(DOMAIN, &[&cluster.vip]);
+        self.west.resolves_inside(&cluster.vip);
+    }
+
     /// A mirror from east to west, whose pods west's API shows.
     pub(crate) fn mirror(&self) -> MirrorBuilder {
         self.west.show_mirror_pod();

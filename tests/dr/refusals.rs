@@ -52,8 +52,7 @@ async fn a_signal_ends_a_run_with_130_and_a_second_run_is_kept_out() {
     let told = dr.expect(4, &["failover", "--yes"]).await;
     assert!(told.contains("in the middle of `switchover`"), "{told}");
     // What only a person can tell stops an unattended run, and is told.
-    pair.dns.set(crate::pair::DOMAIN, &[&pair.west.vip]);
-    pair.west.resolves_inside(&pair.west.vip);
+    pair.lead_to(&pair.west);
     let told = dr.expect(1, &["switchover", "--yes"]).await;
     assert!(told.contains("--attest page"), "{told}");
     let told = dr.expect(0, &["abandon", "--reason", "enough was seen"]).await;

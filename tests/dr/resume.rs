@@ -8,17 +8,18 @@ use end_to_end::{Mirror, assert_equal_in_scope, everything};
 use crate::failback::Failback;
 use crate::failover::{bundle, disaster, linked, recovery};
 use crate::kills::Kills;
-use crate::pair::{Cluster, DOMAIN, Pair};
+use crate::pair::{DOMAIN, Pair};
 use crate::run::Dr;
 use crate::switchover::{checked, mirrored};
 
 const NO_FLOOR: [&str; 4] =
     ["--override", "revision-floor", "--reason", "no client remembers a revision here"];
 
-/// The name leads to another cluster, outside and inside.
-fn point_domain(pair: &Pair, cluster: &Cluster) {
-    pair.dns.set(DOMAIN, &[&cluster.vip]);
-    pair.west.resolves_inside(&cluster.vip);
+/// What a change of roles asks of a person.
+async fn lead_to_west(pair: &mut Pair, step: &str) {
+    if step == "dns" {
+        pair.lead_to(&pair.west);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -28,13 +29,7 @@ async fn a_switchover_that_is_killed_at_every_step_does_nothing_twice() {
     pair.west.kube.change(|state| state.delay = Duration::from_secs(1));
     let kills =
         Kills { plan: PlanName::Switchover, args: NO_FLOOR.to_vec(), primary_is_east: true };
-    let resumed = kills
-        .at_every_step(&mut pair, async |pair, step| {
-            if step == "dns" {
-                point_domain(pair, &pair.west);
-            }
-        })
-        .await;
+    let resumed = kills.at_every_step(&mut pair, lead_to_west).await;
     assert!(resumed >= 12, "{resumed}");
     assert_equal_in_scope(&pair.east.dump().await, &pair.west.dump().await, everything);
 }
@@ -45,13 +40,7 @@ async fn a_failover_and_a_failback_that_are_killed_at_every_step_do_nothing_twic
     let tail = disaster(&mut pair, &mut mirror, &proxy).await;
 
     let kills = Kills { plan: PlanName::Failover, args: NO_FLOOR.to_vec(), primary_is_east: true };
-    let resumed = kills
-        .at_every_step(&mut pair, async |pair, step| {
-            if step == "dns" {
-                point_domain(pair, &pair.west);
-            }
-        })
-        .await;
+    let resumed = kills.at_every_step(&mut pair, lead_to_west).await;
     assert!(resumed >= 8, "{resumed}");
     assert_equal_in_scope(&mirrored, &pair.west.dump().await, everything);
     mirror.wait_for_state("fenced").await;
@@ -78,8 +67,8 @@ async fn everyday_plans_that_are_killed_at_every_step_do_nothing_twice() {
         |plan, args: &[&'static str]| Kills { plan, args: args.to_vec(), primary_is_east: true };
     let resumed = kills(PlanName::Install, &[])
         .at_every_step(&mut pair, async |pair, step| match step {
-            "dns-primary" | "dns-back" => point_domain(pair, &pair.east),
-            "dns-standby" => point_domain(pair, &pair.west),
+            "dns-primary" | "dns-back" => pair.lead_to(&pair.east),
+            "dns-standby" => pair.lead_to(&pair.west),
             _ => {}
         })
         .await;

@@ -6,7 +6,7 @@ use dr_plan::plan::PlanName;
 use end_to_end::{Load, Mirror, assert_equal_in_scope, everything, seed};
 
 use crate::hands::Hands;
-use crate::pair::{DOMAIN, KEYS, Pair};
+use crate::pair::{KEYS, Pair};
 use crate::run::{Dr, begun, ended};
 
 /// What a person knows beforehand, and what can't be so in these tests.
@@ -57,8 +57,7 @@ pub(crate) async fn lend_hands(pair: &Pair, dr: &Dr) {
     let mut hands = Hands::new(dr.journal());
     loop {
         if hands.next().await == "dns" {
-            pair.dns.set(DOMAIN, &[&pair.west.vip]);
-            pair.west.resolves_inside(&pair.west.vip);
+            pair.lead_to(&pair.west);
         }
     }
 }

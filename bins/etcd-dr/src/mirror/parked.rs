@@ -16,9 +16,12 @@ impl Etcds {
     /// Moves what is parked to its own place. What the standby has there of its own stays: which of
     /// the two is meant nobody can tell from here.
     pub(super) async fn release(&self) -> Acted {
-        match self.stranger_to_rules().await {
-            Ok(None) => {}
-            Ok(Some(why)) => return Acted::Refused(why),
+        match self.parked().await {
+            Ok(parked) => {
+                if let Some(why) = self.stranger_to_rules(parked).await {
+                    return Acted::Refused(why);
+                }
+            }
             Err(failure) => return Acted::Refused(failure.to_string()),
         }
         acted(self.releases(InTheWay::Keep).await)
@@ -27,15 +30,13 @@ impl Etcds {
     /// Whether everything that can be released was.
     pub(super) async fn released(&self) -> Answer {
         let name = &self.cluster(Side::Standby).name;
-        match self.parked().await {
+        let parked = match self.parked().await {
             Ok(0) => return holds("nothing is parked"),
-            Ok(_) => {}
+            Ok(parked) => parked,
             Err(failure) => return unread(name, &failure),
-        }
-        match self.stranger_to_rules().await {
-            Ok(None) => {}
-            Ok(Some(why)) => return fails(why),
-            Err(failure) => return unread(name, &failure),
+        };
+        if let Some(why) = self.stranger_to_rules(parked).await {
+            return fails(why);
         }
         match self.releases(InTheWay::Report).await {
             Ok(left) => either(left.moved + left.there == 0, told(&left)),
@@ -56,15 +57,17 @@ impl Etcds {
         Ok(self.standby.read_page(one).await?.count)
     }
 
-    /// Says so if something is parked by rules that are not known here: whoever releases by other
-    /// rules leaves parked what should go.
-    async fn stranger_to_rules(&self) -> Result<Option<String>, Failure> {
-        let parked = self.parked().await?;
+    /// Says so if so many keys are parked by rules that are not known here: whoever releases by
+    /// other rules leaves parked what should go.
+    async fn stranger_to_rules(&self, parked: u64) -> Option<String> {
+        if parked == 0 {
+            return None;
+        }
         let strange = match self.checkpoint().await {
             Ok(checkpoint) => self.other_scope(&checkpoint),
             Err(answer) => Some(answer.evidence),
         };
-        Ok(strange.filter(|_| parked > 0).map(|why| format!("{parked} keys are parked, and {why}")))
+        strange.map(|why| format!("{parked} keys are parked, and {why}"))
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dr_plan::Answer;
 use dr_plan::runner::Acted;
-use mirror_engine::orders::{self, OrderError};
+use mirror_engine::orders;
 use mirror_engine::{
     RepairKind, RepairKinds, RepairOutcome, RepairPlan, RepairPlanError, repair_plan,
 };
@@ -29,7 +29,7 @@ impl Etcds {
             orders::order_repair(&self.standby, self.name(), plan.kinds, plan.digest).await;
         let order = match ordered {
             Ok(order) => order,
-            Err(error) => return acted(Err::<(), OrderError>(error)),
+            Err(error) => return acted::<()>(Err(error)),
         };
         match orders::repair_outcome(&self.standby, self.name(), order, PATIENCE).await {
             Some(record) if record.outcome == RepairOutcome::Done => Acted::Accepted,
