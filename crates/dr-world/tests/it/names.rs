@@ -129,6 +129,27 @@ async fn where_no_pod_can_be_asked_a_person_is_told_how() {
     let answer = pair.ask(&leads_inside_to("10.1.0.100")).await;
     assert_says(&answer, Verdict::Unknown, by_hand);
     assert!(answer.evidence.contains("etcd-sync can't run getent"), "{answer:?}");
+    assert!(answer.evidence.contains("etcd-sync can't run nslookup"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_pod_without_getent_is_asked_with_nslookup() {
+    let pair = Pair::start().await;
+    pair.standby.deployment("cpaas-system", "sentry");
+    pair.standby.pod("cpaas-system", "sentry-1", ("app", "sentry"), 60);
+    let says = |code, answer: &str| {
+        let output = format!("Server:\t\t10.96.0.10\nAddress:\t10.96.0.10:53\n\n{answer}\n");
+        let command = format!("nslookup {NAME}");
+        pair.standby.change(|state| state.commands = vec![(command, code, output)]);
+    };
+    says(0, "Name:\tplatform.example.org\nAddress: 10.1.0.100");
+    assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Holds, "inside west");
+    assert_says(&pair.ask(&leads_inside_to("10.96.0.10")).await, Verdict::Fails, "10.1.0.100");
+    says(1, "** server can't find platform.example.org: NXDOMAIN");
+    assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Fails, "no address");
+    says(1, ";; connection timed out; no servers could be reached");
+    let by_hand = "deployments/sentry -- nslookup";
+    assert_says(&pair.ask(&leads_inside_to("10.1.0.100")).await, Verdict::Unknown, by_hand);
 }
 
 #[tokio::test]
