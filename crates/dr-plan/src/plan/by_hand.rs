@@ -1,8 +1,8 @@
 //! What a person types who does an action that a program would do.
 
 use super::action::Action;
-use super::catalog::floor::{MANIFESTS, for_each};
 use super::check::{Side, Target};
+use super::on_nodes::restart_controllers_everywhere;
 use super::shield::write_shield;
 use crate::topology::{Cluster, Topology};
 
@@ -46,23 +46,10 @@ impl Action {
                 kubectl = own(side)
             ),
             Self::RestartControllers { side } => {
-                for_each(of(topology, *side), &format!("sh -c '{}'", restart_controllers()))
+                restart_controllers_everywhere(of(topology, *side))
             }
         })
     }
-}
-
-/// Returns what restarts the API server and the controller manager of the node on which root runs
-/// it in a shell. It has no single quotes.
-///
-/// The kubelet stops what has no manifest and starts what has one; half a minute is longer than it
-/// takes to look. Interrupted and run again, it ends with the manifests in their place.
-#[must_use]
-pub fn restart_controllers() -> String {
-    format!(
-        "mkdir -p /etc/kubernetes/stopped && mv {MANIFESTS} /etc/kubernetes/stopped/ && sleep 30; \
-         mv /etc/kubernetes/stopped/* /etc/kubernetes/manifests/"
-    )
 }
 
 const fn of(topology: &Topology, side: Side) -> &Cluster {

@@ -11,6 +11,7 @@ mod runbook;
 mod runs;
 mod samples;
 mod topology;
+mod typed;
 mod world;
 
 #[test]

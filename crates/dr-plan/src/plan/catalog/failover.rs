@@ -2,12 +2,12 @@
 
 use crate::plan::check::Side;
 use crate::plan::gate::Confirmation;
+use crate::plan::on_nodes::for_each;
 use crate::plan::probe::{Probe, Signal};
 use crate::plan::step::Step;
 use crate::plan::{Check, Gate, Phase};
 use crate::topology::Topology;
 
-use super::floor::for_each;
 use super::{gates, take_over};
 
 pub(super) fn plan(topology: &Topology) -> (&'static str, Vec<Phase>) {

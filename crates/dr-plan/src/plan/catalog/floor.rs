@@ -2,15 +2,12 @@
 
 use crate::plan::Phase;
 use crate::plan::check::Side;
+use crate::plan::on_nodes::{MANIFESTS, STOPPED, for_each};
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Cluster, Topology};
 
 use super::{REVISION_LIFT, REVISION_MARGIN, host};
-
-/// What is stopped meanwhile, by its manifests.
-pub(in crate::plan) const MANIFESTS: &str = "/etc/kubernetes/manifests/kube-apiserver.yaml \
-                         /etc/kubernetes/manifests/kube-controller-manager.yaml";
 
 pub(super) fn phase(topology: &Topology) -> Phase {
     Phase::new("floor", &format!("Lift the revision of {}", topology.standby.name))
@@ -19,6 +16,8 @@ pub(super) fn phase(topology: &Topology) -> Phase {
 
 fn lift(topology: &Topology) -> Step {
     let standby = &topology.standby;
+    let typed = |command: String| for_each(standby, &command);
+    let stopped = MANIFESTS.map(|path| path.replace("/etc/kubernetes/manifests", STOPPED));
     let step = Step::by_hand(
         "lift-revision",
         "Restore its etcd once with a higher revision",
@@ -37,16 +36,22 @@ fn lift(topology: &Topology) -> Step {
         "On every control-plane node, stop the API server and the controller manager: both remember \
          the old revisions until they start anew.",
     )
-    .type_in(for_each(standby, "mkdir -p /etc/kubernetes/stopped"))
-    .type_in(for_each(standby, &format!("mv {MANIFESTS} /etc/kubernetes/stopped/")))
+    .type_in(typed(format!("mkdir -p {STOPPED}")))
+    .type_in(typed(format!("mv {} {STOPPED}/", MANIFESTS.join(" "))))
     .tell("Take one snapshot.")
     .type_in(format!("{} snapshot save floor.db", etcdctl(standby)))
+    .tell("On every control-plane node, stop etcd. It has ended when the second line prints nothing.")
+    .type_in(typed(format!("mv /etc/kubernetes/manifests/etcd.yaml {STOPPED}/")))
+    .type_in(typed("pgrep -x etcd".to_owned()))
     .tell(
-        "On every control-plane node, stop etcd in the same way, set its data folder aside, and \
-         restore the snapshot. The names are those in each member's manifest.",
-    );
+        "Set its data folder aside, and restore the snapshot. The names are those in each member's \
+         manifest, and so is the folder.",
+    )
+    .type_in(typed("mv /var/lib/etcd /var/lib/etcd.before".to_owned()));
     restores(standby, step)
-        .tell("Start etcd on all nodes, then the rest: move the manifests back.")
+        .tell("Start etcd on all nodes, then the rest.")
+        .type_in(typed(format!("mv {STOPPED}/etcd.yaml /etc/kubernetes/manifests/")))
+        .type_in(typed(format!("mv {} /etc/kubernetes/manifests/", stopped.join(" "))))
         .tell("etcdutl knows these flags from 3.4.27, 3.5.10 and 3.6 on.")
         .after(
             "the standby's revision is far above the primary's",
@@ -97,13 +102,4 @@ fn etcdctl(cluster: &Cluster) -> String {
         }
     }
     line
-}
-
-/// One `ssh` line for every control-plane node.
-pub(in crate::plan) fn for_each(cluster: &Cluster, command: &str) -> String {
-    let lines = cluster
-        .nodes
-        .iter()
-        .map(|node| format!("ssh {}@{} sudo {command}", cluster.ssh_user, node.address));
-    lines.collect::<Vec<_>>().join("\n")
 }

@@ -4,7 +4,7 @@ mod check;
 mod enable;
 mod failback;
 mod failover;
-pub(super) mod floor;
+mod floor;
 mod gates;
 mod install;
 mod install_standby;
