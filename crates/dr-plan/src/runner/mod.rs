@@ -125,8 +125,8 @@ enum Stage {
     FirstWait { since: Timestamp },
     /// What must hold before the step.
     Before { check: usize },
-    /// The journal says that the step is begun.
-    Begun,
+    /// The journal says that the step is begun; it may have said so earlier.
+    Begun { earlier: Option<Timestamp> },
     /// It is being done.
     Acting,
     /// Does its `after` hold by now?

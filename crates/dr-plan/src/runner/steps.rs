@@ -31,7 +31,7 @@ impl Runner {
             (Stage::Before { check }, Input::Replied(reply)) => {
                 self.before_found(now, check, attested(&reply))
             }
-            (Stage::Begun, Input::Journaled) => self.act(now),
+            (Stage::Begun { earlier }, Input::Journaled) => self.act(now, earlier),
             (Stage::Acting, Input::Acted(acted)) => {
                 let last_try = match acted {
                     Acted::Accepted | Acted::Unknown(_) => None,
@@ -125,7 +125,7 @@ impl Runner {
         let step = self.current()?;
         let (id, begun) = (step.id.clone(), self.begun());
         let Some(next) = step.before.get(check).cloned() else {
-            return self.write(now, Event::Begun { step: id }, Stage::Begun);
+            return self.write(now, Event::Begun { step: id }, Stage::Begun { earlier: begun });
         };
         self.stage = Stage::Before { check };
         Some(ask_or_probe(id, next, begun))
@@ -140,7 +140,7 @@ impl Runner {
         self.fail(now, &format!("before it: {says}: {}: {evidence}", verdict.as_str()))
     }
 
-    fn act(&mut self, now: Timestamp) -> Option<Effect> {
+    fn act(&mut self, now: Timestamp, earlier: Option<Timestamp>) -> Option<Effect> {
         let step = self.current()?.clone();
         match step.kind {
             Kind::Automatic(action) => {
@@ -149,11 +149,10 @@ impl Runner {
             }
             Kind::ByHand(instructions) => {
                 self.stage = Stage::Acting;
-                let begun = self.begun().filter(|begun| *begun < now);
                 let attests = step.after.iter().filter_map(|check| statement(&check.probe));
                 let attests = attests.collect();
                 let step = step.id;
-                Some(Effect::Ask(Question::ByHand { step, instructions, attests, begun }))
+                Some(Effect::Ask(Question::ByHand { step, instructions, attests, begun: earlier }))
             }
             Kind::Watched => self.settle(now, now, None),
         }

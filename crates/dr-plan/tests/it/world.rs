@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dr_plan::journal::{Journal, Progress};
+use dr_plan::journal::{Event, Journal, Progress};
 use dr_plan::plan::{Check, Kind, Plan, Probe};
 use dr_plan::runner::{Acted, Effect, Input, Outcome, Overrides, Question, Reply, Runner};
 use dr_plan::{Answer, Digest, Timestamp, Verdict};
@@ -52,6 +52,8 @@ pub(crate) struct World {
     /// What comes about by itself, once somebody looks.
     watched: BTreeSet<String>,
     pub(crate) disk: Vec<u8>,
+    /// What the journal said when the process was started.
+    before: Vec<Event>,
     /// Actions that had an effect, by step.
     pub(crate) acted: BTreeMap<String, u32>,
     pub(crate) asked: Vec<Question>,
@@ -98,6 +100,7 @@ impl World {
             brought_by,
             watched,
             disk: Vec::new(),
+            before: Vec::new(),
             acted: BTreeMap::new(),
             asked: Vec::new(),
             effects: Vec::new(),
@@ -173,7 +176,11 @@ impl World {
         match question {
             Question::Attest { .. } => Reply::Yes,
             Question::Confirm { word, .. } => Reply::Typed(word.clone()),
-            Question::ByHand { step, .. } => {
+            Question::ByHand { step, begun, .. } => {
+                let mut before = self.before.iter();
+                let begun_before =
+                    before.any(|event| matches!(event, Event::Begun { step: of } if of == step));
+                assert_eq!(begun.is_some(), begun_before, "{step}: begun {begun:?}");
                 self.bring_about(step, fate.delay());
                 Reply::Yes
             }
@@ -188,6 +195,7 @@ impl World {
     ) -> Option<Outcome> {
         let read = Journal::verify(&self.disk).unwrap();
         self.disk.truncate(read.whole_bytes);
+        self.before = read.entries.iter().map(|entry| entry.event.clone()).collect();
         let mut journal = read.journal;
         let progress = Progress::from(&read.entries);
         let topology = Digest::of(b"the pair");
