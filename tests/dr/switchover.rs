@@ -1,7 +1,8 @@
 //! A planned change of roles loses nothing, and changes nothing before it is told to.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use dr_plan::journal::{Event, Journal, Opening};
 use dr_plan::plan::PlanName;
 use end_to_end::{Load, Mirror, assert_equal_in_scope, everything, seed};
 
@@ -103,6 +104,35 @@ async fn a_switchover_under_load_runs_unattended_and_loses_nothing() {
     assert_eq!(pair.west.role().as_deref(), Some("primary"));
     let fence = dr.expect(0, &["fence", "--show", "-o", "json"]).await;
     assert!(fence.contains("by etcd-dr") && fence.contains("\"primary_revision\""), "{fence}");
+}
+
+/// A plan of two hours ago, which restarted what this one restarts.
+fn earlier_plan(dr: &Dr) {
+    let plan = dr.plan(PlanName::Switchover);
+    let begun = SystemTime::now() - Duration::from_secs(7_200);
+    let opening = Opening {
+        plan: PlanName::Enable,
+        plan_digest: plan.digest().as_str().to_owned(),
+        topology_digest: plan.digest().as_str().to_owned(),
+        drill: false,
+    };
+    let begin = Event::Begun { step: "restart-coredns".to_owned() };
+    let mut journal = Journal::default();
+    let lines = [Event::Opened(opening), begin, Event::Completed]
+        .map(|event| journal.append(begun.into(), event));
+    std::fs::write(dr.journal(), lines.concat()).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_are_restarted_although_an_earlier_plan_has_done_so() {
+    let (pair, _mirror, dr) = mirrored().await;
+    earlier_plan(&dr);
+    let run = dr.expect(0, &UNATTENDED);
+    tokio::select! {
+        _ = run => {}
+        () = lend_hands(&pair, &dr) => unreachable!("hands work for ever"),
+    }
+    dr.assert_completed();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -16,12 +16,11 @@ pub(crate) use journal_file::JournalFile;
 pub(crate) use pair::Pair;
 pub(crate) use whom::operator;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use dr_plan::Timestamp;
-use dr_plan::journal::{Entry, Event, Progress};
+use dr_plan::journal::{Event, Progress};
 use dr_plan::plan::{Plan, PlanName};
 use dr_plan::runner::{Effect, Input, Outcome, Overrides, Refusal, Runner};
 use dr_plan::topology::Topology;
@@ -57,15 +56,8 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
     let runner = Runner::new(plan.clone(), &topology.digest(), false, overrides, progress)
         .map_err(|no| refused(&no))?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
-    let mut performer = Performer {
-        runner,
-        journal,
-        begun: begun(&entries),
-        pair,
-        asker,
-        from,
-        teller: Teller::new(&plan),
-    };
+    let mut performer =
+        Performer { runner, journal, pair, asker, from, teller: Teller::new(&plan) };
     let resume = format!("etcd-dr {name} --topology {}", flags.topology.file.display());
     let ended = until_interrupted(performer.perform()).map_err(|failure| {
         if failure.exit != Exit::Interrupted {
@@ -117,24 +109,10 @@ pub(crate) fn refused(refusal: &Refusal) -> Failure {
     Failure::refused(refusal)
 }
 
-/// When each step of the last plan was begun for the first time.
-fn begun(entries: &[Entry]) -> BTreeMap<String, Timestamp> {
-    let mut begun = BTreeMap::new();
-    for Entry { at, event, .. } in entries {
-        if matches!(event, Event::Opened(_)) {
-            begun.clear();
-        } else if let Event::Begun { step } = event {
-            begun.entry(step.clone()).or_insert(*at);
-        }
-    }
-    begun
-}
-
 /// Does what the state machine says.
 struct Performer {
     runner: Runner,
     journal: JournalFile,
-    begun: BTreeMap<String, Timestamp>,
     pair: Pair,
     asker: Asker,
     from: StartAt,
@@ -160,8 +138,7 @@ impl Performer {
                     self.teller.answered(&check, &answer);
                     Input::Answered(answer)
                 }
-                Effect::Act { step, action } => {
-                    let begun = self.begun.get(&step).copied().unwrap_or(now);
+                Effect::Act { action, begun, .. } => {
                     let acted = self.pair.act(&action, begun).await;
                     self.teller.acted(&acted);
                     Input::Acted(acted)
@@ -179,9 +156,6 @@ impl Performer {
     }
 
     fn write(&mut self, now: Timestamp, event: Event) -> Result<(), Failure> {
-        if let Event::Begun { step } = &event {
-            self.begun.entry(step.clone()).or_insert(now);
-        }
         self.teller.happened(&event);
         self.journal.append(now, event)
     }

@@ -145,7 +145,8 @@ impl Runner {
         match step.kind {
             Kind::Automatic(action) => {
                 self.stage = Stage::Acting;
-                Some(Effect::Act { step: step.id, action })
+                let begun = self.begun().unwrap_or(now);
+                Some(Effect::Act { step: step.id, action, begun })
             }
             Kind::ByHand(instructions) => {
                 self.stage = Stage::Acting;

@@ -65,6 +65,9 @@ pub enum Effect {
         step: String,
         /// What.
         action: Action,
+        /// When the step was begun for the first time, in this run of the plan: what came after is
+        /// not to be touched again.
+        begun: Timestamp,
     },
     /// Ask a person.
     Ask(Question),

@@ -54,6 +54,17 @@ fn every_plan_runs_to_its_end_and_does_each_action_once() {
 }
 
 #[test]
+fn what_an_earlier_plan_has_begun_does_not_count() {
+    let mut world = World::new(plan(PlanName::Enable));
+    for _ in 0..2 {
+        world.acted.clear();
+        assert_eq!(world.process(Overrides::default(), &mut Well), Some(Outcome::Completed));
+        // Pods are to be new each time; that it is done with the step's own moment, the world sees.
+        assert_eq!(world.acted["restart-elasticsearch"], 1);
+    }
+}
+
+#[test]
 fn killed_anywhere_a_plan_goes_on_and_does_nothing_twice() {
     for name in PlanName::ALL {
         let mut undisturbed = World::new(plan(name));

@@ -187,6 +187,16 @@ impl World {
         }
     }
 
+    /// When a step was begun for the first time since the plan was opened.
+    fn begun(&self, step: &str) -> Option<Timestamp> {
+        let entries = self.entries();
+        let opened = entries.iter().rposition(|entry| matches!(entry.event, Event::Opened(_)))?;
+        let mut since = entries.iter().skip(opened);
+        let first =
+            since.find(|entry| matches!(&entry.event, Event::Begun { step: of } if of == step));
+        first.map(|entry| entry.at)
+    }
+
     /// Runs one process until it ends or dies.
     pub(crate) fn process(
         &mut self,
@@ -222,7 +232,10 @@ impl World {
                     Input::Journaled
                 }
                 Effect::Probe { check, begun } => Input::Answered(self.answer(&check, begun, fate)),
-                Effect::Act { step, .. } => Input::Acted(self.act(&step, fate)),
+                Effect::Act { step, begun, .. } => {
+                    assert_eq!(Some(begun), self.begun(&step), "{step}");
+                    Input::Acted(self.act(&step, fate))
+                }
                 Effect::Ask(question) => Input::Replied(self.reply(&question, fate)),
                 Effect::Wait(duration) => {
                     self.now += u64::try_from(duration.as_millis()).unwrap();
