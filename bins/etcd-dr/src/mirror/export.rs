@@ -1,6 +1,5 @@
 //! Exports what one cluster alone has written since the roles changed.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 
@@ -9,8 +8,8 @@ use dr_plan::plan::Side;
 use dr_plan::runner::Acted;
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::{
-    Change, Failure, FailureClass, Head, Key, KeyRange, PrimaryRevision, ReadHead as _,
-    ReadRange as _, Revision as _, StandbyRevision, Walk, WalkLimits,
+    Failure, FailureClass, Head, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
+    Revision as _, StandbyRevision, Walk, WalkLimits,
 };
 use mirror_engine::orders::read_state;
 use mirror_engine::promotion;
@@ -19,6 +18,7 @@ use sha2::{Digest as _, Sha256};
 use super::Etcds;
 use super::bundle::{BundleError, Manifest, Source, Subject, Writer, hex, verify};
 use super::history::replay;
+use super::parted::Parted;
 use super::status::since_1970;
 use super::words::{fails, holds, unknown};
 
@@ -126,41 +126,18 @@ impl Etcds {
         replay(&former.cluster, former.mirrored, former.head.revision, each).await
     }
 
-    /// What differs between the cluster as it is and the other as it was at the pair. What the
-    /// other wrote since does not count; if that is compacted too, nothing can be told apart.
+    /// Where the history is compacted, both clusters are asked what they hold.
     async fn compared(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
-        let mut before = self.mirrored_then(former).await?;
-        let at = former.head.revision;
-        let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), false);
-        while let Some(request) = walk.request(Some(at)) {
-            let page = former.cluster.read_page(request.clone()).await?;
-            for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
-                let then = self.scope.place(&entry.key).and_then(|place| before.remove(&place));
-                if then != Some(entry.value.fingerprint()) {
-                    writer.add(&Change::Put(entry.clone())).map_err(unwritten)?;
-                }
-            }
-            walk.advance(&request, &page);
-        }
-        for key in before.keys().filter_map(|place| self.scope.primary_key(place)) {
-            writer.add(&Change::Delete { key, modified: at }).map_err(unwritten)?;
-        }
-        Ok(())
-    }
-
-    /// What the follower held in scope when it had everything: keys and fingerprints of values.
-    async fn mirrored_then(&self, former: &Former) -> Result<BTreeMap<Key, u128>, Failure> {
-        let mut held = BTreeMap::new();
-        let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), false);
-        while let Some(request) = walk.request(Some(former.written_at)) {
-            let page = former.follower.read_page(request.clone()).await?;
-            let admitted = |key: &Key| self.scope.admits_standby(key.as_bytes());
-            for entry in page.entries.iter().filter(|entry| admitted(&entry.key)) {
-                held.insert(entry.key.clone(), entry.value.fingerprint());
-            }
-            walk.advance(&request, &page);
-        }
-        Ok(held)
+        let parted = Parted {
+            scope: &self.scope,
+            cluster: &former.cluster,
+            mirrored: former.mirrored,
+            until: former.head.revision,
+            follower: &former.follower,
+            written_at: former.written_at,
+        };
+        parted.puts(|change| writer.add(change).map_err(unwritten)).await?;
+        parted.deletions(|change| writer.add(change).map_err(unwritten)).await
     }
 
     fn admits(&self, key: &Key) -> bool {

@@ -13,6 +13,7 @@ mod monitor;
 mod orders;
 mod owners;
 mod parked;
+mod parted;
 mod preflight;
 mod reach;
 mod readable;

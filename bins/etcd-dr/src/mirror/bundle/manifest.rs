@@ -41,7 +41,7 @@ pub(crate) struct Manifest {
 pub(crate) enum Source {
     /// From the cluster's history: every write, in order.
     History,
-    /// The history is compacted: what differs from the other cluster, one line for each key.
+    /// The history is compacted: what both clusters hold, one line for each key that differs.
     Comparison,
 }
 
