@@ -62,10 +62,10 @@ pub(crate) struct RunbookFlags {
 pub(crate) struct ReportFlags {
     #[command(flatten)]
     pub(crate) topology: TopologyFlag,
-    /// The journal of what was done
+    /// The journal of what was done; journal.jsonl beside the topology file if not given
     #[arg(long, env = "ETCD_SYNC_JOURNAL", value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
-    /// The samples of the lag
+    /// The samples of the lag, as the mirror keeps them with --samples-file
     #[arg(long, env = "ETCD_SYNC_SAMPLES", value_name = "FILE")]
     pub(crate) samples: Option<PathBuf>,
 }

@@ -11,17 +11,21 @@ use mirror_config::{Exit, Failure, output};
 use crate::cli::Form;
 use crate::files;
 use crate::flags::ReportFlags;
+use crate::run::Place;
 
 /// Prints a report.
 pub(crate) fn report(flags: &ReportFlags, form: Form) -> Result<Exit, Failure> {
     let topology = files::topology(&flags.topology)?;
-    let mut entries = Vec::new();
-    if let Some(file) = &flags.journal {
-        let bytes = files::record("--journal", file)?;
+    let journal = Place::beside(&flags.topology.file, flags.journal.as_deref()).journal;
+    // Who names a journal means one that is there; before the first plan there is none.
+    let entries = if flags.journal.is_some() || journal.exists() {
+        let bytes = files::record("--journal", &journal)?;
         let read = Journal::verify(&bytes)
-            .map_err(|damage| Failure::undecided(format!("{}: {damage}", file.display())))?;
-        entries = read.entries;
-    }
+            .map_err(|damage| Failure::undecided(format!("{}: {damage}", journal.display())))?;
+        read.entries
+    } else {
+        Vec::new()
+    };
     let mut samples = Samples::default();
     if let Some(file) = &flags.samples {
         let text = String::from_utf8(files::record("--samples", file)?).map_err(|_| {

@@ -164,13 +164,20 @@ fn journal(folder: &Path) -> PathBuf {
 #[test]
 fn a_report_comes_from_the_journal() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = journal(folder.path());
-    let printed = with_topology(folder.path(), &["report", "--journal", journal.to_str().unwrap()]);
-    assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
-    assert!(
-        stdout(&printed)
-            .contains("The drill of a failover begun at 2026-09-21T14:13:20Z took 1 min 30 s")
-    );
+    let file = journal(folder.path());
+    let took = "The drill of a failover begun at 2026-09-21T14:13:20Z took 1 min 30 s";
+    // It lies beside the topology file, or is named.
+    for args in [vec!["report"], vec!["report", "--journal", file.to_str().unwrap()]] {
+        let printed = with_topology(folder.path(), &args);
+        assert_eq!(printed.status.code(), Some(0), "{}", stderr(&printed));
+        assert!(stdout(&printed).contains(took), "{}", stdout(&printed));
+    }
+    std::fs::remove_file(&file).unwrap();
+    let printed = with_topology(folder.path(), &["report"]);
+    assert!(stdout(&printed).contains("no change of roles yet"), "{}", stdout(&printed));
+    let args = ["report", "--journal", file.to_str().unwrap()];
+    let refused = with_topology(folder.path(), &args);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
 }
 
 #[test]
