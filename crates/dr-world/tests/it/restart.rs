@@ -40,7 +40,7 @@ async fn nothing_is_touched_unless_every_node_is_reached() {
     let why = pair.act(&RESTART).await.unwrap_err().to_string();
     assert!(why.contains("west-m3 was not reached: ssh: connect to host 127.0.0.3"), "{why}");
     // With the lines that do it, in one line.
-    assert!(why.contains("ssh root@127.0.0.1 sudo sh -c 'mkdir -p"), "{why}");
+    assert!(why.contains("ssh root@127.0.0.1 \"sudo sh -c 'mkdir -p"), "{why}");
     assert!(!why.contains('\n'), "{why}");
     assert!(!folder.path().join("127.0.0.1/etc/kubernetes/stopped").exists());
 }
