@@ -6,7 +6,7 @@
 #
 #   KUBE_BIN=DIR        kube-apiserver, kube-controller-manager, kube-scheduler, kubelet, kube-proxy,
 #                       coredns with its plugin `file`, and etcd
-#   CNI_BIN=DIR         ptp and host-local
+#   CNI_BIN=DIR         loopback, ptp and host-local
 #   CONTAINERD_BIN=DIR  containerd, its shim and ctr, 2.0 or newer; runc is on the path
 #   ETCD_BIN=DIR        etcd, etcdctl and etcdutl, 3.6 or newer
 #   ETCD_SYNC, ETCD_DR  the two programs
@@ -17,6 +17,11 @@
 set -euo pipefail
 : "${KUBE_BIN:?}" "${CNI_BIN:?}" "${CONTAINERD_BIN:?}" "${ETCD_BIN:?}" "${ETCD_SYNC:?}"
 : "${ETCD_DR:?}" "${BUSYBOX:=/bin/busybox}"
+for program in "$KUBE_BIN"/{kube-{apiserver,controller-manager,scheduler,proxy},kubelet,coredns,etcd} \
+  "$CNI_BIN"/{loopback,ptp,host-local} "$CONTAINERD_BIN"/{containerd,containerd-shim-runc-v2,ctr} \
+  "$ETCD_BIN"/{etcd,etcdctl,etcdutl} "$ETCD_SYNC" "$ETCD_DR" "$BUSYBOX"; do
+  [ -x "$program" ] || { echo "$program is not there" >&2; exit 1; }
+done
 export PROGRAMS NO_COLOR=1
 PROGRAMS=$(cd "$(dirname "$0")" && pwd)
 if [ -z "${HERE:-}" ]; then

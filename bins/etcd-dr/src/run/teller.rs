@@ -1,23 +1,28 @@
 //! Progress, on stderr.
 
 use std::io::{self, Write as _};
+use std::time::{Duration, Instant};
 
 use dr_plan::journal::Event;
 use dr_plan::plan::{Check, Plan};
 use dr_plan::runner::Acted;
 use dr_plan::{Answer, Verdict};
 
+/// What is waited for, and differs in a number alone from what was said, is said again after this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Tells what happens; the same thing once.
 #[derive(Debug)]
 pub(super) struct Teller {
     titles: Vec<(String, String)>,
     last: String,
+    said_at: Instant,
 }
 
 impl Teller {
     pub(super) fn new(plan: &Plan) -> Self {
         let titles = plan.steps().map(|step| (step.id.clone(), step.title.clone()));
-        Self { titles: titles.collect(), last: String::new() }
+        Self { titles: titles.collect(), last: String::new(), said_at: Instant::now() }
     }
 
     pub(super) fn happened(&mut self, event: &Event) {
@@ -47,7 +52,10 @@ impl Teller {
     pub(super) fn answered(&mut self, check: &Check, answer: &Answer) {
         if answer.verdict != Verdict::Holds {
             let (says, verdict) = (&check.says, answer.verdict.as_str());
-            self.once(format!("  {says}: {verdict}: {}", answer.evidence));
+            let line = format!("  {says}: {verdict}: {}", answer.evidence);
+            if !same_but_for_numbers(&line, &self.last) || self.said_at.elapsed() >= PATIENCE {
+                self.once(line);
+            }
         }
     }
 
@@ -68,8 +76,14 @@ impl Teller {
         if line != self.last {
             say(&line);
             self.last = line;
+            self.said_at = Instant::now();
         }
     }
+}
+
+fn same_but_for_numbers(a: &str, b: &str) -> bool {
+    let no_digit = |c: &char| !c.is_ascii_digit();
+    a.chars().filter(no_digit).eq(b.chars().filter(no_digit))
 }
 
 /// Writes one line to stderr. Where that is closed there is nobody to tell.

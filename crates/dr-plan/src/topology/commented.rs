@@ -124,7 +124,7 @@ fn rest(components: &[String]) -> String {
 mirror:
   name: default
   namespace: {MIRROR_NAMESPACE}
-  # Where its monitor answers; found through the service etcd-sync-monitor if empty.
+  # Where its monitor answers, http://HOST:PORT; etcd-dr compares by itself if empty.
   monitor: \"\"
 
 # What is installed and has to be cared for: {known}.

@@ -66,7 +66,7 @@ pub struct Mirror {
     pub name: String,
     /// The namespace that it runs in.
     pub namespace: String,
-    /// Where its monitor answers; found through the service `etcd-sync-monitor` if empty.
+    /// Where its monitor answers; whoever carries plans out compares by itself if empty.
     pub monitor: String,
 }
 
