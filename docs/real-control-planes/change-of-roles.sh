@@ -13,7 +13,8 @@
 #   BUSYBOX=FILE        one that needs no libraries
 #
 # Needs root, and sshd, sudo, jq, openssl, python3, iptables and kubectl. Each node has a network, a
-# process tree and folders of its own; all of it ends with this script and is removed.
+# process tree and folders of its own. All of it ends with this script and is removed, but for empty
+# folders, such as /kube, on which it mounts, and those of control groups.
 set -euo pipefail
 : "${KUBE_BIN:?}" "${CNI_BIN:?}" "${CONTAINERD_BIN:?}" "${ETCD_BIN:?}" "${ETCD_SYNC:?}"
 : "${ETCD_DR:?}" "${BUSYBOX:=/bin/busybox}"
@@ -168,8 +169,8 @@ run() { # PLAN PRIMARY STANDBY FLAGS...
     >"$1.log" 2>&1 || { tail -n 20 "$1.log" hands.log; exit 1; }
   kill $hands
   wait $hands 2>/dev/null || true
-  say "$1 is done after $((SECONDS - began)) s: $(grep -c 'step .*: done$' "$1.log") steps," \
-    "$(grep -c 'was done already' "$1.log") of them before"
+  say "$1 is done after $((SECONDS - began)) s: $(grep -c 'step .*: done$' "$1.log") steps;" \
+    "$(grep -c 'was done already' "$1.log") more were done before"
 }
 
 # Changes, makes and deletes config maps through a cluster's API. In FILE is what was accepted, with
@@ -215,9 +216,10 @@ run enable east west
 SAID=(--attest local-backups --attest dns-known --attest page --attest clients --attest swap-roles)
 
 user east first &
+user=$!
 run switchover east west "${SAID[@]}"
 touch first.stop
-wait $!
+wait $user
 echo "$(wc -l <first) writes of the user were accepted, then $(wc -l <first.refused) refused"
 same_on_both
 
@@ -225,12 +227,14 @@ run failback west east --attest review-writes
 head -n 1 unmirrored-writes-of-east/summary.txt
 
 user west second &
+user=$!
 sleep 10
 # The link of the mirror fails first: a tail grows.
 nsenter -t "$(cat east/pid)" -n iptables -I FORWARD -d 192.0.2.21 -p tcp --dport 2379 -j DROP
 sleep 5
 switch_off west
 touch second.stop
+wait $user
 nsenter -t "$(cat east/pid)" -n iptables -D FORWARD -d 192.0.2.21 -p tcp --dport 2379 -j DROP
 say "west is gone"
 run failover west east "${SAID[@]}" --attest isolate-primary

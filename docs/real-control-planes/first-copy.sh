@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Two real control planes, a mirror between them, and who deletes what on the standby.
-# docs/real-control-planes.md says what was seen. Needs openssl, jq, curl and kubectl.
+# README.md says what was seen. Needs openssl, jq, curl and kubectl.
 #
 #   KUBE_BIN=DIR    kube-apiserver and kube-controller-manager
 #   ETCD_BIN=DIR    etcd, etcdctl and etcdutl, 3.6 or newer
