@@ -1,6 +1,7 @@
 //! `etcd-sync repair` and `etcd-sync resync`: first a plan, then, by its digest, the order.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use consistency_checker::View;
@@ -25,6 +26,7 @@ pub(crate) fn plan(config: &Config, kinds: RepairKinds, format: Format) -> Resul
     let mut settings = AuditSettings::default();
     settings.check.named_max = usize::MAX;
     let auditor = Auditor::new(primary, standby, view, config.name(), settings);
+    auditor.open_with(parts::keyring(config)?.map(Arc::new));
     let plan = block_on(auditor.repair_plan(kinds))?.map_err(|error| unplanned(&error))?;
     match format {
         Format::Json => output::json(&plan)?,

@@ -11,7 +11,7 @@ use etcd_sim::{Mutation, SimPrimary, SimStandby};
 use keyspace_filter::{Scope, ScopeSpec};
 use kube_encryption::Keyring;
 use mirror_audit::{AuditSettings, Auditor};
-use mirror_engine::{Checkpoint, OwnKeys, Witness};
+use mirror_engine::{Checkpoint, OwnKeys, RepairKinds, Witness};
 use monitor_api::{CheckReport, CheckVerdict};
 
 const KEY: &str = "/registry/secrets/shop/robot-token";
@@ -43,9 +43,9 @@ fn secret(of: &str, uid: &str, authority: &str) -> String {
 
 const TOKEN: &str = "kubernetes.io/service-account-token";
 
-/// What a check says of a key that was mirrored as `there`, and that somebody else has written as
+/// Of two sides with a key that was mirrored as `there`, and that somebody else has written as
 /// `here` since.
-async fn audited(there: &[u8], here: &[u8], keyring: Option<&str>) -> CheckReport {
+fn auditor(there: &[u8], here: &[u8], keyring: Option<&str>) -> Auditor<SimPrimary, SimStandby> {
     let (primary, standby) =
         (SimPrimary::new(ClusterId::new(1)), SimStandby::new(ClusterId::new(2)));
     let revision = primary.with(|etcd| etcd.put(KEY, there.to_vec())).unwrap();
@@ -65,6 +65,12 @@ async fn audited(there: &[u8], here: &[u8], keyring: Option<&str>) -> CheckRepor
     assert!(revision.get() > 0);
     let auditor = Auditor::new(primary, standby, View::new(scope), "m", AuditSettings::default());
     auditor.open_with(keyring.map(|text| Arc::new(Keyring::parse(text).unwrap())));
+    auditor
+}
+
+/// What a check says of it.
+async fn audited(there: &[u8], here: &[u8], keyring: Option<&str>) -> CheckReport {
+    let auditor = auditor(there, here, keyring);
     Box::pin(auditor.at_newest_pair(|| None, &Progress::default())).await
 }
 
@@ -101,5 +107,17 @@ async fn what_was_encrypted_anew_is_told_from_what_was_changed() {
         assert_eq!(class(&report), expected, "{here}");
         assert_eq!(report.verdict(), CheckVerdict::Drift);
         assert!(!format!("{report:?}").contains("ca.crt"), "no value is shown");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_of_repairs_names_the_classes_that_the_check_does() {
+    let there = seal(7, &secret(TOKEN, "u", "the primary's"));
+    let here = seal(8, &secret(TOKEN, "u", "the standby's"));
+    for (keyring, expected) in [(Some(CONFIGURATION), "rewritten"), (None, "re-encrypted")] {
+        let auditor = auditor(&there, &here, keyring);
+        let plan = Box::pin(auditor.repair_plan(RepairKinds::default())).await.unwrap();
+        let classes: Vec<_> = plan.keys.iter().map(|key| key.class.as_str()).collect();
+        assert_eq!(classes, [expected]);
     }
 }
