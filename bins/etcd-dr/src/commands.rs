@@ -6,6 +6,7 @@ use mirror_config::{Exit, Failure, Log, LogLevel, logging, output};
 use serde_json::json;
 
 use crate::cli::{self, Cli, Form, Verb};
+use crate::flags::RunFlags;
 use crate::{abandon, fence, init, preflight, rehearse, report, run, runbook};
 
 /// Does what the command line says.
@@ -18,14 +19,14 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Init(flags) => init::init(*flags, output),
         Verb::Runbook(flags) => runbook::runbook(&flags, output),
         Verb::Report(flags) => report::report(&flags, output),
-        Verb::Install(flags) => run::run(PlanName::Install, &flags, output),
-        Verb::Enable(flags) => run::run(PlanName::Enable, &flags, output),
-        Verb::Check(flags) => run::run(PlanName::Check, &flags, output),
-        Verb::Switchover(flags) => run::run(PlanName::Switchover, &flags, output),
-        Verb::Failover(flags) => run::run(PlanName::Failover, &flags, output),
-        Verb::Failback(flags) => run::run(PlanName::Failback, &flags, output),
-        Verb::Upgrade(flags) => run::run(PlanName::Upgrade, &flags, output),
-        Verb::Upload(flags) => run::run(PlanName::Upload, &flags, output),
+        Verb::Install(flags) => run_or_look(PlanName::Install, &flags, output),
+        Verb::Enable(flags) => run_or_look(PlanName::Enable, &flags, output),
+        Verb::Check(flags) => run_or_look(PlanName::Check, &flags, output),
+        Verb::Switchover(flags) => run_or_look(PlanName::Switchover, &flags, output),
+        Verb::Failover(flags) => run_or_look(PlanName::Failover, &flags, output),
+        Verb::Failback(flags) => run_or_look(PlanName::Failback, &flags, output),
+        Verb::Upgrade(flags) => run_or_look(PlanName::Upgrade, &flags, output),
+        Verb::Upload(flags) => run_or_look(PlanName::Upload, &flags, output),
         Verb::Drill(flags) => rehearse::drill(&flags, output),
         Verb::Preflight(flags) => preflight::preflight(&flags, output),
         Verb::Fence(flags) => fence::fence(&flags, output),
@@ -33,6 +34,10 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
         Verb::Completion { shell } => completion(shell),
         Verb::Version => version(output),
     }
+}
+
+fn run_or_look(plan: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, Failure> {
+    if flags.dry_run { rehearse::dry_run(plan, flags, form) } else { run::run(plan, flags, form) }
 }
 
 fn completion(shell: clap_complete::Shell) -> Result<Exit, Failure> {

@@ -8,7 +8,6 @@ use dr_plan::plan::{Check, Kind, Plan, PlanName, Step};
 use dr_plan::report::rpo;
 use dr_plan::runner::{Overrides, Rehearsal, Rehearsed};
 use dr_plan::samples::Samples;
-use dr_plan::topology::Topology;
 use dr_plan::{Finding, Timestamp, Verdict};
 use mirror_config::{Exit, Failure, output};
 use serde_json::{Value, json};
@@ -28,16 +27,13 @@ struct Found {
 }
 
 /// Says what a run would do. The journal is read and not locked; nothing is written anywhere.
-pub(crate) fn dry_run(
-    name: PlanName,
-    topology: &Topology,
-    flags: &RunFlags,
-    place: &Place,
-    form: Form,
-) -> Result<Exit, Failure> {
+pub(crate) fn dry_run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, Failure> {
+    form.is_for_results()?;
+    let topology = files::topology(&flags.topology)?;
+    let place = Place::new(flags);
     let progress = Progress::from(&JournalFile::look(&place.journal)?);
     let progress = progress.filter(|progress| !progress.ended());
-    let topology = as_begun(topology.clone(), progress.as_ref());
+    let topology = as_begun(topology, progress.as_ref());
     let plan = Plan::new(name, &topology);
     Overrides::new(&plan, flags.overridden()?).map_err(|no| refused(&no))?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;

@@ -3,8 +3,6 @@
 use dr_plan::runner::Acted;
 use dr_plan::{Answer, Verdict};
 
-use crate::kube::KubeError;
-
 /// How many characters of evidence are kept.
 const EVIDENCE_CHARS_MAX: usize = 1_000;
 
@@ -17,22 +15,6 @@ pub enum NotDone {
     /// The answer was lost: it may be done.
     #[error("nobody knows: {0}")]
     Unknown(String),
-}
-
-impl From<KubeError> for NotDone {
-    fn from(error: KubeError) -> Self {
-        let text = error.to_string();
-        match error {
-            KubeError::Setup(_) | KubeError::Away(_) | KubeError::Distrusted(_) => {
-                Self::Refused(text)
-            }
-            // A server that stumbled, or took too long, may have done it all the same.
-            KubeError::Refused { status: 408 | 429 | 500.., .. } | KubeError::Lost(_) => {
-                Self::Unknown(text)
-            }
-            KubeError::Refused { .. } => Self::Refused(text),
-        }
-    }
 }
 
 /// Puts the outcome of an action into the runner's words.
@@ -59,11 +41,6 @@ pub(crate) fn pending(evidence: impl Into<String>) -> Answer {
 
 pub(crate) fn unknown(evidence: impl Into<String>) -> Answer {
     Answer::new(Verdict::Unknown, evidence)
-}
-
-/// What is left when an API could not be asked.
-pub(crate) fn untold(who: &str, error: &KubeError) -> Answer {
-    unknown(format!("the API of {who} could not be asked: {error}"))
 }
 
 /// Makes one line of a text, whatever a server put into it.

@@ -27,9 +27,9 @@ use dr_plan::topology::Topology;
 use mirror_config::{Exit, Failure};
 
 use crate::cli::Form;
+use crate::files;
 use crate::flags::RunFlags;
 use crate::interrupt::until_interrupted;
-use crate::{files, rehearse};
 use asker::{Asker, Said};
 use guard::StartAt;
 use outcome::Ended;
@@ -43,9 +43,6 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
     form.is_for_results()?;
     let topology = files::topology(&flags.topology)?;
     let place = Place::new(flags);
-    if flags.dry_run {
-        return rehearse::dry_run(name, &topology, flags, &place, form);
-    }
     let (journal, entries) = JournalFile::open(&place.journal)?;
     let progress = Progress::from(&entries);
     let topology = as_begun(topology, progress.as_ref());

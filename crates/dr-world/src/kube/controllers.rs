@@ -3,9 +3,10 @@
 use dr_plan::{Answer, Timestamp};
 use serde_json::Value;
 
+use super::error::untold;
 use super::pods::Since;
 use super::{Kube, text};
-use crate::words::{fails, holds, pending, unknown, untold};
+use crate::words::{fails, holds, pending, unknown};
 
 /// Where the control plane's pods are, by the labels that kubeadm gives them.
 const PODS: &str = "/api/v1/namespaces/kube-system/pods?labelSelector=\

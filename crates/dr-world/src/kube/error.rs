@@ -1,5 +1,9 @@
 //! What becomes of a request that does not succeed.
 
+use dr_plan::Answer;
+
+use crate::words::{NotDone, unknown};
+
 /// Why an API did not do what it was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -32,4 +36,25 @@ impl KubeError {
     pub const fn is_absent(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }
+}
+
+impl From<KubeError> for NotDone {
+    fn from(error: KubeError) -> Self {
+        let text = error.to_string();
+        match error {
+            KubeError::Setup(_) | KubeError::Away(_) | KubeError::Distrusted(_) => {
+                Self::Refused(text)
+            }
+            // A server that stumbled, or took too long, may have done it all the same.
+            KubeError::Refused { status: 408 | 429 | 500.., .. } | KubeError::Lost(_) => {
+                Self::Unknown(text)
+            }
+            KubeError::Refused { .. } => Self::Refused(text),
+        }
+    }
+}
+
+/// What is left when an API could not be asked.
+pub(super) fn untold(who: &str, error: &KubeError) -> Answer {
+    unknown(format!("the API of {who} could not be asked: {error}"))
 }

@@ -5,8 +5,9 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 use super::client::{Call, JSON, encode};
+use super::error::untold;
 use super::{Kube, KubeError, text};
-use crate::words::{NotDone, fails, holds, pending, untold};
+use crate::words::{NotDone, fails, holds, pending};
 
 /// What matters of a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]

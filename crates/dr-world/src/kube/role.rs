@@ -5,8 +5,9 @@ use dr_plan::plan::ROLE_RECORD;
 use serde_json::json;
 
 use super::client::{Call, encode};
+use super::error::untold;
 use super::{Kube, text};
-use crate::words::{NotDone, fails, holds, untold};
+use crate::words::{NotDone, fails, holds};
 
 impl Kube {
     /// Writes the role down, in a namespace that is not mirrored: in one that is, the other

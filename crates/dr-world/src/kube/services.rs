@@ -6,8 +6,9 @@ use dr_plan::Answer;
 use dr_plan::plan::LOCAL_NAMESPACES;
 use serde_json::Value;
 
+use super::error::untold;
 use super::{Kube, KubeError, text};
-use crate::words::{fails, holds, untold};
+use crate::words::{fails, holds};
 
 /// How many collisions are named.
 const NAMED_MAX: usize = 5;

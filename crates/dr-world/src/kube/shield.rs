@@ -5,8 +5,9 @@ use dr_plan::plan::write_shield;
 use hyper::Method;
 use serde_json::json;
 
+use super::error::untold;
 use super::{Kube, KubeError, client::Call};
-use crate::words::{NotDone, fails, holds, pending, unknown, untold};
+use crate::words::{NotDone, fails, holds, pending, unknown};
 
 /// The name of the policy and of its binding.
 const SHIELD: &str = "etcd-sync-write-shield";

@@ -7,8 +7,9 @@ use dr_plan::{Answer, Digest};
 use serde_json::{Value, json};
 
 use super::client::{Call, encode};
+use super::error::untold;
 use super::{Kube, KubeError, text};
-use crate::words::{fails, holds, one_line, unknown, untold};
+use crate::words::{fails, holds, one_line, unknown};
 
 /// The shortest life that an API gives a token, in seconds.
 const TOKEN_SECONDS: u32 = 600;

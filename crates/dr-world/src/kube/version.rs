@@ -2,8 +2,9 @@
 
 use dr_plan::Answer;
 
+use super::error::untold;
 use super::{Kube, KubeError, text};
-use crate::words::{fails, holds, unknown, untold};
+use crate::words::{fails, holds, unknown};
 
 /// A version, as far as it orders.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

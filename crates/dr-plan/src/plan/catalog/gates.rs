@@ -5,7 +5,7 @@ use crate::plan::gate::Gate;
 use crate::plan::probe::Probe;
 use crate::topology::Topology;
 
-use super::install::certificate_names;
+use super::installed::certificate_names;
 use super::{REVISION_MARGIN, addresses, attested};
 
 /// A check that is older says too little about the minutes before a change of roles.

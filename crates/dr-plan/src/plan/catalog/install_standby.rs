@@ -8,7 +8,7 @@ use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::Topology;
 
-use super::install::{certificate_gate, installed};
+use super::installed::{certificate_gate, installed};
 use super::{all_addresses, point_domain};
 
 /// The keys with which service account tokens are signed and verified.

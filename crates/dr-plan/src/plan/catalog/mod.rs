@@ -8,6 +8,7 @@ mod floor;
 mod gates;
 mod install;
 mod install_standby;
+mod installed;
 mod restarts;
 mod same;
 mod switchover;
