@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{Side, Target};
+use super::place::{Side, Target};
 
 /// Something that is done. Every action may be done again without harm, as far as one can arrange
 /// it; the runner avoids it all the same.

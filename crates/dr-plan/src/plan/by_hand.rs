@@ -1,8 +1,8 @@
 //! What a person types who does an action that a program would do.
 
 use super::action::Action;
-use super::check::{Side, Target};
 use super::on_nodes::restart_controllers_everywhere;
+use super::place::{Side, Target};
 use super::shield::write_shield;
 use crate::topology::{Cluster, Topology};
 

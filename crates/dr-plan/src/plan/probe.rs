@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::check::{Place, Side, Target};
+use super::place::{Place, Side, Target};
 
 /// A question that is answered without changing anything.
 ///

@@ -1,7 +1,7 @@
 //! The routine check.
 
 use crate::plan::Phase;
-use crate::plan::check::Place;
+use crate::plan::place::Place;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::Topology;

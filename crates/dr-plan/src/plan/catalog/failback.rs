@@ -1,8 +1,8 @@
 //! The old primary becomes the standby.
 
 use crate::plan::action::Action;
-use crate::plan::check::{Place, Side};
 use crate::plan::gate::Confirmation;
+use crate::plan::place::{Place, Side};
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::plan::{Check, Gate, Phase};

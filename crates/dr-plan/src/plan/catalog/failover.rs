@@ -1,8 +1,8 @@
 //! A forced change of roles: the primary is gone.
 
-use crate::plan::check::Side;
 use crate::plan::gate::Confirmation;
 use crate::plan::on_nodes::for_each;
+use crate::plan::place::Side;
 use crate::plan::probe::{Probe, Signal};
 use crate::plan::step::Step;
 use crate::plan::{Check, Gate, Phase};

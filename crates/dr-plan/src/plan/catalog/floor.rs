@@ -1,8 +1,8 @@
 //! Lifts a cluster's revision above everything that the other one has ever handed out.
 
 use crate::plan::Phase;
-use crate::plan::check::Side;
 use crate::plan::on_nodes::{MANIFESTS, STOPPED, for_each};
+use crate::plan::place::Side;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Cluster, Topology};

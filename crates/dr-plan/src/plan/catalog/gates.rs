@@ -1,7 +1,7 @@
 //! Gates that several plans have, each told once.
 
-use crate::plan::check::{Place, Side};
 use crate::plan::gate::Gate;
+use crate::plan::place::{Place, Side};
 use crate::plan::probe::Probe;
 use crate::topology::Topology;
 

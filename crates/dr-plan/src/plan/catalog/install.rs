@@ -1,7 +1,7 @@
 //! Two clusters that can stand in for each other.
 
 use crate::plan::Phase;
-use crate::plan::check::Side;
+use crate::plan::place::Side;
 use crate::plan::probe::Probe;
 use crate::plan::shield::LOCAL_NAMESPACES;
 use crate::plan::step::Step;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::plan::Phase;
-use crate::plan::check::Side;
+use crate::plan::place::Side;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::Topology;

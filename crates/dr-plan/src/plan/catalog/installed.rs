@@ -1,7 +1,7 @@
 //! What both installations have in common: the settings, and the cluster that comes of them.
 
 use crate::plan::Gate;
-use crate::plan::check::{Place, Side};
+use crate::plan::place::{Place, Side};
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Cluster, RegistryKind, Topology};

@@ -16,8 +16,8 @@ mod take_over;
 mod upgrade;
 mod upload;
 
-use super::check::{Place, Side};
 use super::name::PlanName;
+use super::place::{Place, Side};
 use super::probe::Probe;
 use super::{Plan, step::Step};
 use crate::topology::{Cluster, Topology};

@@ -1,7 +1,7 @@
 //! Restarts of services that hold on to what they knew before.
 
 use crate::plan::action::Action;
-use crate::plan::check::{Side, Target};
+use crate::plan::place::{Side, Target};
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Component, Topology};

@@ -1,8 +1,8 @@
 //! A planned change of roles, without loss.
 
 use crate::plan::action::Action;
-use crate::plan::check::Side;
 use crate::plan::gate::Confirmation;
+use crate::plan::place::Side;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::plan::{Check, Gate, Phase};

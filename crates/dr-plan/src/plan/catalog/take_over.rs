@@ -2,7 +2,7 @@
 
 use crate::plan::Phase;
 use crate::plan::action::Action;
-use crate::plan::check::{Place, Side};
+use crate::plan::place::{Place, Side};
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Component, Topology};

@@ -2,7 +2,7 @@
 
 use crate::plan::Phase;
 use crate::plan::action::Action;
-use crate::plan::check::Side;
+use crate::plan::place::Side;
 use crate::plan::probe::Probe;
 use crate::plan::step::Step;
 use crate::topology::{Cluster, Topology};
