@@ -11,9 +11,9 @@ use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceExt, service_fn};
 
-use crate::credentials::Token;
 use crate::dial::dial;
 use crate::settings::{Endpoint, Settings};
+use crate::token::Token;
 
 /// HTTP/2 windows that let one connection fill a fast link over a long distance. The defaults,
 /// 64 KiB, allow one such window per round trip.

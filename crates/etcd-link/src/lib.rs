@@ -15,6 +15,7 @@ mod primary;
 mod read;
 mod settings;
 mod standby;
+mod token;
 mod txn;
 mod watch;
 

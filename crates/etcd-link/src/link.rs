@@ -10,9 +10,10 @@ use etcd_mvcc::{Failure, FailureClass};
 
 use crate::channel::{Lane, Member};
 use crate::classify::{Fault, Intent, Verdict};
-use crate::credentials::{Credentials, Token};
+use crate::credentials::Credentials;
 use crate::deadline;
 use crate::settings::{Endpoint, Settings, SettingsError};
+use crate::token::Token;
 
 /// What both clusters have in common. It knows no write.
 #[derive(Debug)]
