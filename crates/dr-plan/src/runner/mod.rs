@@ -29,7 +29,7 @@ pub use words::{Acted, ClosedGate, Effect, Input, Outcome, Question, Reply};
 use crate::digest::Digest;
 use crate::finding::Finding;
 use crate::journal::{Event, Opening, Progress, StepState};
-use crate::plan::{Phase, Plan};
+use crate::plan::{Kind, Phase, Plan, Step};
 use crate::time::Timestamp;
 
 /// Why a run does not start.
@@ -246,9 +246,12 @@ impl Runner {
         };
         (self.phase, self.step) = (phase, step);
         // The world may have moved since the gates were judged, so a new run judges them again,
-        // unless the phase itself has begun to move it.
+        // unless the phase itself has begun to move it. A step that a person does never counts:
+        // one may be shown it and stop there, and what is done by hand closes no gate before it.
+        let moves = |step: &Step| matches!(step.kind, Kind::Automatic(_));
         let begun = |id: &str| self.progress.as_ref().is_some_and(|done| done.was_begun(id));
-        let moved = self.phase().is_some_and(|of| of.steps.iter().any(|step| begun(&step.id)));
+        let moved = |of: &Phase| of.steps.iter().any(|step| moves(step) && begun(&step.id));
+        let moved = self.phase().is_some_and(moved);
         if moved || self.entered == Some(phase) {
             return self.first_look(now);
         }

@@ -187,6 +187,41 @@ fn all_closed_gates_are_told_at_once_and_nothing_is_done() {
     assert_eq!(world.process(Overrides::default(), &mut Well), Some(Outcome::Completed));
 }
 
+/// A person is shown what to do by hand, and says no.
+struct Unwilling;
+
+impl Fate for Unwilling {
+    fn by_hand(&mut self) -> Reply {
+        Reply::No
+    }
+}
+
+/// To be shown a step is not to have begun: tomorrow the gates are asked again, and somebody.
+#[test]
+fn who_stops_at_a_step_by_hand_comes_to_the_same_gates_again() {
+    for (name, step, gate) in [
+        (PlanName::Switchover, "log-template", "lag"),
+        (PlanName::Failover, "isolate-primary", "primary-gone"),
+    ] {
+        let plan = plan(name);
+        let mut world = World::new(plan.clone());
+        let stopped = world.process(Overrides::default(), &mut Unwilling);
+        let Some(Outcome::StepFailed { step: at, .. }) = stopped else { panic!("{stopped:?}") };
+        assert_eq!(at, step);
+
+        world.deny(&gate_probe(&plan, gate));
+        let stopped = world.process(Overrides::default(), &mut Well);
+        let Some(Outcome::GatesClosed(closed)) = stopped else { panic!("{name}: {stopped:?}") };
+        assert_eq!(closed[0].name, gate);
+        assert!(world.acted.is_empty(), "{name}: {:?}", world.acted);
+
+        world.allow(&gate_probe(&plan, gate));
+        assert_eq!(world.process(Overrides::default(), &mut Well), Some(Outcome::Completed));
+        let confirm = |asked: &&Question| matches!(asked, Question::Confirm { .. });
+        assert_eq!(world.asked.iter().filter(confirm).count(), 2, "{name}");
+    }
+}
+
 #[test]
 fn what_nobody_can_tell_closes_a_gate() {
     struct Blind;

@@ -22,6 +22,10 @@ pub(crate) trait Fate {
     fn act(&mut self) -> (Acted, bool) {
         (Acted::Accepted, true)
     }
+    /// What a person says who is shown a step that is to be done by hand.
+    fn by_hand(&mut self) -> Reply {
+        Reply::Yes
+    }
     /// Whether the process dies at the effect that is next, and how.
     fn death(&mut self) -> Option<Death> {
         None
@@ -181,8 +185,11 @@ impl World {
                 let begun_before =
                     before.any(|event| matches!(event, Event::Begun { step: of } if of == step));
                 assert_eq!(begun.is_some(), begun_before, "{step}: begun {begun:?}");
-                self.bring_about(step, fate.delay());
-                Reply::Yes
+                let reply = fate.by_hand();
+                if reply == Reply::Yes {
+                    self.bring_about(step, fate.delay());
+                }
+                reply
             }
         }
     }
