@@ -98,12 +98,16 @@ fn controllers_are_restarted_by_what_is_typed() {
     assert_eq!(nodes.files("etc/kubernetes/manifests"), manifests);
 }
 
+/// A cluster is lifted each time it becomes a standby again.
 #[test]
-fn a_restore_stops_everything_and_starts_it_again() {
+fn each_restore_stops_everything_sets_the_data_aside_and_starts_all_again() {
     let nodes = Nodes::new();
-    for stand_in in ["etcdctl", "etcdutl", "scp", "pgrep"] {
+    for stand_in in ["etcdctl", "scp", "pgrep"] {
         nodes.program(stand_in, "true");
     }
+    // It refuses a folder that is there, as the real one does.
+    nodes
+        .program("etcdutl", "for folder; do :; done; mkdir $folder && echo $FLOOR >$folder/member");
     let manifests = nodes.files("etc/kubernetes/manifests");
     let plan = Plan::new(PlanName::Enable, &pair());
     let step = plan.steps().find(|step| step.id == "lift-revision").unwrap();
@@ -112,16 +116,28 @@ fn a_restore_stops_everything_and_starts_it_again() {
         Instruction::Type(lines) => Some(lines),
         Instruction::Do(_) => None,
     });
-    let mut fewest = usize::MAX;
-    for lines in typed {
-        if lines.contains("etcdutl snapshot restore") {
-            assert!(nodes.files("etc/kubernetes/manifests").iter().all(|left| left.len() == 1));
-            assert!(nodes.files("var/lib").iter().all(|left| *left == ["etcd.before"]));
+    for (floor, live) in [("1000", ""), ("2000", "1000\n")] {
+        let aside = format!("var/lib/etcd.before.{floor}");
+        let mut fewest = usize::MAX;
+        for lines in typed.clone() {
+            if lines.contains("etcdutl snapshot restore") {
+                assert!(nodes.files("etc/kubernetes/manifests").iter().all(|left| left.len() == 1));
+                assert!(nodes.files(&aside).iter().all(|kept| *kept == ["member"]));
+            }
+            // Every line is typed into a shell of its own here, which knows what was reckoned.
+            nodes.types(&format!("export FLOOR={floor}; {lines}"));
+            fewest = fewest.min(nodes.files("etc/kubernetes/manifests").concat().len());
         }
-        nodes.types(lines);
-        fewest = fewest.min(nodes.files("etc/kubernetes/manifests").concat().len());
+        assert_eq!(fewest, pair().standby.nodes.len(), "only the schedulers stay");
+        assert_eq!(nodes.files("etc/kubernetes/manifests"), manifests);
+        assert!(nodes.files("etc/kubernetes/stopped").iter().all(Vec::is_empty));
+        for node in &pair().standby.nodes {
+            let kept = nodes.path(&node.address).join(&aside).join("member");
+            assert_eq!(
+                fs::read_to_string(kept).unwrap(),
+                live,
+                "what is put back if it goes wrong"
+            );
+        }
     }
-    assert_eq!(fewest, pair().standby.nodes.len(), "only the schedulers stay");
-    assert_eq!(nodes.files("etc/kubernetes/manifests"), manifests);
-    assert!(nodes.files("etc/kubernetes/stopped").iter().all(Vec::is_empty));
 }

@@ -9,6 +9,9 @@ use crate::topology::{Cluster, Topology};
 
 use super::{REVISION_LIFT, REVISION_MARGIN, host};
 
+/// Where the data folder is set aside; behind it comes the number that the revision is lifted by.
+const ASIDE: &str = "/var/lib/etcd.before";
+
 pub(super) fn phase(topology: &Topology) -> Phase {
     Phase::new("floor", &format!("Lift the revision of {}", topology.standby.name))
         .step(lift(topology))
@@ -44,15 +47,19 @@ fn lift(topology: &Topology) -> Step {
     .type_in(typed(format!("mv /etc/kubernetes/manifests/etcd.yaml {STOPPED}/")))
     .type_in(typed("pgrep -x etcd".to_owned()))
     .tell(
-        "Set its data folder aside, and restore the snapshot. The names are those in each member's \
-         manifest, and so is the folder.",
+        "Set its data folder aside, under a name that no earlier lift has used, and restore the \
+         snapshot. The names are those in each member's manifest, and so is the folder.",
     )
-    .type_in(typed("mv /var/lib/etcd /var/lib/etcd.before".to_owned()));
+    .type_in(typed(format!("mv -T /var/lib/etcd {ASIDE}.${{FLOOR:?}}")));
     restores(standby, step)
         .tell("Start etcd on all nodes, then the rest.")
         .type_in(typed(format!("mv {STOPPED}/etcd.yaml /etc/kubernetes/manifests/")))
         .type_in(typed(format!("mv {} /etc/kubernetes/manifests/", stopped.join(" "))))
         .tell("etcdutl knows these flags from 3.4.27, 3.5.10 and 3.6 on.")
+        .tell(format!(
+            "What was set aside, floor.db here and /var/tmp/floor.db on the nodes hold the cluster's \
+             secrets. Once the plan is done, remove them; {ASIDE}.* of earlier lifts, too."
+        ))
         .after(
             "the standby's revision is far above the primary's",
             Probe::RevisionFloor { margin: REVISION_MARGIN },
@@ -61,7 +68,10 @@ fn lift(topology: &Topology) -> Step {
             "all members answer, no alarm",
             Probe::EtcdHealthy { side: Side::Standby, quota_percent_max: 80 },
         )
-        .undo("Stop etcd on every node and put the data folders that were set aside back.")
+        .undo(format!(
+            "Stop etcd on every node, and put back what was set aside in this lift: {ASIDE}.NUMBER, \
+             with the number that was reckoned in it, which is the highest."
+        ))
 }
 
 /// One member is restored on its node; all from the same snapshot, by the same number.
