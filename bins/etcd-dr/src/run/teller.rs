@@ -1,5 +1,6 @@
 //! Progress, on stderr.
 
+use std::collections::HashMap;
 use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
@@ -16,13 +17,29 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Teller {
     titles: Vec<(String, String)>,
     last: String,
+    /// What did not hold since the last event, by what it says.
+    unmet: HashMap<String, Unmet>,
+}
+
+/// An answer, when it was said.
+#[derive(Debug)]
+struct Unmet {
+    answer: Answer,
     said_at: Instant,
+}
+
+impl Unmet {
+    fn is_news(&self, answer: &Answer, now: Instant) -> bool {
+        let moves_on = self.answer.verdict == answer.verdict
+            && same_but_for_numbers(&self.answer.evidence, &answer.evidence);
+        self.answer != *answer && (!moves_on || now.duration_since(self.said_at) >= PATIENCE)
+    }
 }
 
 impl Teller {
     pub(super) fn new(plan: &Plan) -> Self {
         let titles = plan.steps().map(|step| (step.id.clone(), step.title.clone()));
-        Self { titles: titles.collect(), last: String::new(), said_at: Instant::now() }
+        Self { titles: titles.collect(), last: String::new(), unmet: HashMap::new() }
     }
 
     pub(super) fn happened(&mut self, event: &Event) {
@@ -45,18 +62,29 @@ impl Teller {
             Event::Completed => "all is done".to_owned(),
             Event::Abandoned { reason } => format!("abandoned: {reason}"),
         };
+        self.unmet.clear();
         self.once(line);
     }
 
     /// What holds is said in one word with its gate or step; what does not, is told.
     pub(super) fn answered(&mut self, check: &Check, answer: &Answer) {
-        if answer.verdict != Verdict::Holds {
-            let (says, verdict) = (&check.says, answer.verdict.as_str());
-            let line = format!("  {says}: {verdict}: {}", answer.evidence);
-            if !same_but_for_numbers(&line, &self.last) || self.said_at.elapsed() >= PATIENCE {
-                self.once(line);
-            }
+        if let Some(line) = self.news(check, answer, Instant::now()) {
+            self.once(line);
         }
+    }
+
+    /// Returns what is to be said of an answer, if anything is.
+    fn news(&mut self, check: &Check, answer: &Answer, now: Instant) -> Option<String> {
+        let Check { says, .. } = check;
+        if answer.verdict == Verdict::Holds {
+            self.unmet.remove(says);
+            return None;
+        }
+        if self.unmet.get(says).is_some_and(|said| !said.is_news(answer, now)) {
+            return None;
+        }
+        self.unmet.insert(says.clone(), Unmet { answer: answer.clone(), said_at: now });
+        Some(format!("  {says}: {}: {}", answer.verdict.as_str(), answer.evidence))
     }
 
     pub(super) fn acted(&mut self, acted: &Acted) {
@@ -76,7 +104,6 @@ impl Teller {
         if line != self.last {
             say(&line);
             self.last = line;
-            self.said_at = Instant::now();
         }
     }
 }
@@ -90,4 +117,35 @@ fn same_but_for_numbers(a: &str, b: &str) -> bool {
 pub(super) fn say(line: &str) {
     let line: String = line.chars().filter(|c| !c.is_control()).collect();
     let _ = writeln!(io::stderr(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use dr_plan::plan::Probe;
+
+    use super::*;
+
+    #[test]
+    fn what_does_not_hold_is_said_once_in_a_while_each_thing_by_itself() {
+        let mut teller = Teller { titles: vec![], last: String::new(), unmet: HashMap::new() };
+        let begin = Instant::now();
+        let mut said = |seconds, says: &str, verdict, evidence: &str| {
+            let check = Check { says: says.to_owned(), probe: Probe::LossKnown };
+            let now = begin + Duration::from_secs(seconds);
+            teller.news(&check, &Answer::new(verdict, evidence), now).is_some()
+        };
+        let (fails, pending) = (Verdict::Fails, Verdict::Pending);
+        assert!(said(0, "port 80 answers", fails, "refused"));
+        assert!(said(0, "port 443 answers", fails, "refused"), "another port is another thing");
+        assert!(said(1, "port 443 answers", pending, "refused"), "another verdict is news");
+        assert!(said(2, "it follows", fails, "17 keys to go"));
+        assert!(!said(4, "port 443 answers", pending, "refused"));
+        assert!(!said(4, "it follows", fails, "9 keys to go"));
+        assert!(!said(31, "it follows", fails, "8 keys to go"));
+        assert!(said(32, "it follows", fails, "8 keys to go"), "it moves");
+        assert!(!said(99, "it follows", fails, "8 keys to go"), "it stands still");
+        assert!(said(99, "it follows", fails, "blocked"));
+        assert!(!said(99, "it follows", Verdict::Holds, "it does"));
+        assert!(said(99, "it follows", fails, "blocked"), "it held meanwhile");
+    }
 }
