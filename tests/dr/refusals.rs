@@ -1,12 +1,14 @@
 //! What is told before anything is done.
 
+use std::process::Command;
 use std::time::Duration;
 
+use dr_plan::journal::Event;
 use end_to_end::eventually;
 use rustix::process::Signal;
 
 use crate::pair::Pair;
-use crate::run::{Dr, begun};
+use crate::run::{Dr, begun, entries};
 use crate::switchover::{UNATTENDED, mirrored};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,6 +39,24 @@ async fn mistakes_of_file_and_command_line_are_told_before_anything_is_asked() {
     assert_eq!(dr.entries(), []);
 }
 
+/// What is said last on a bad night is pasted, as it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_line_to_go_on_with_goes_on_when_it_is_pasted() {
+    let (pair, _mirror, dr) = mirrored().await;
+    let journal = pair.path("the night's journal.jsonl");
+    let plan = ["switchover", "--journal", journal.to_str().unwrap()];
+    let told = dr.expect(1, &plan).await;
+    let (_, line) = told.split_once("next: then go on: ").unwrap();
+    let line = line.lines().next().unwrap().to_owned();
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &line]).env("PATH", "/usr/bin:/bin");
+    let pasted = tokio::task::spawn_blocking(move || shell.output().unwrap()).await.unwrap();
+    let said = String::from_utf8(pasted.stdout).unwrap();
+    assert_eq!(said.lines().next(), told.lines().next(), "{line}\n{said}");
+    let resumed = entries(&journal).into_iter().filter(|entry| entry.event == Event::Resumed);
+    assert_eq!(resumed.count(), 1, "{line}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signal_ends_a_run_with_130_and_a_second_run_is_kept_out() {
     let (pair, _mirror, dr) = mirrored().await;
@@ -47,7 +67,9 @@ async fn a_signal_ends_a_run_with_130_and_a_second_run_is_kept_out() {
     assert!(told.contains("another etcd-dr is running"), "{told}");
     run.signal(Signal::INT);
     assert_eq!(run.wait(Duration::from_secs(10)).code(), Some(130), "{}", run.tail(5));
-    assert!(run.output().contains("go on with `etcd-dr switchover"), "{}", run.tail(5));
+    let told = run.output();
+    let (_, line) = told.split_once("go on with `").unwrap();
+    assert!(line.contains("etcd-dr switchover --yes"), "{}", run.tail(5));
     // Another plan is refused as long as this one is in the middle.
     let told = dr.expect(4, &["failover", "--yes"]).await;
     assert!(told.contains("in the middle of `switchover`"), "{told}");

@@ -55,7 +55,7 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
     let mut performer =
         Performer { runner, journal, pair, asker, from, teller: Teller::new(&plan) };
-    let resume = format!("etcd-dr {name} --topology {}", flags.topology.file.display());
+    let resume = same_again();
     let ended = until_interrupted(performer.perform()).map_err(|failure| {
         if failure.exit != Exit::Interrupted {
             return failure;
@@ -65,6 +65,13 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
         ))
     })?;
     outcome::show(&ended, &plan, &performer.journal, &resume, form)
+}
+
+/// The command as it was given, to be pasted into a shell: with it a plan is gone on with.
+fn same_again() -> String {
+    let given: Vec<_> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
+    // No argument of a process has the one character that can't be quoted.
+    shlex::try_join(given.iter().map(String::as_str)).unwrap_or_else(|_| given.join(" "))
 }
 
 /// Where the files of a run are.
