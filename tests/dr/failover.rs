@@ -1,6 +1,5 @@
 //! A primary that dies takes exactly its unmirrored tail with it, and that comes back in a bundle.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -10,7 +9,7 @@ use end_to_end::{Direction, Dump, Load, Mirror, Proxy, assert_equal_in_scope, ev
 use serde_json::Value;
 
 use crate::failback::Failback;
-use crate::pair::{DOMAIN, KEYS, Pair, settings};
+use crate::pair::{KEYS, Pair, settings};
 use crate::run::Dr;
 use crate::support::kube::KubeServer;
 use crate::switchover::{checked, lend_hands};
@@ -92,9 +91,14 @@ pub(crate) async fn linked(dice: &str) -> (Pair, Proxy, Mirror, Dump) {
     (pair, proxy, mirror, mirrored)
 }
 
-/// East dies with a tail that west does not have; returns it.
+/// East dies after a check, with a tail that west does not have; returns it.
 pub(crate) async fn disaster(pair: &mut Pair, mirror: &mut Mirror, proxy: &Proxy) -> Vec<Write> {
     checked(mirror).await;
+    death(pair, proxy).await
+}
+
+/// East dies with a tail that west does not have; returns it.
+pub(crate) async fn death(pair: &mut Pair, proxy: &Proxy) -> Vec<Write> {
     proxy.hold(Direction::ToServer);
     proxy.hold(Direction::ToClient);
     let tail = tail(pair).await;
@@ -165,48 +169,4 @@ fn assert_loss_was_stated(dr: &Dr, checkpoint: i64) {
     });
     let stated = shown.unwrap()[0].evidence.clone();
     assert!(stated.starts_with(&format!("checkpoint {checkpoint}, east last seen at")), "{stated}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bundle_of_a_compacted_history_has_what_differs_once_for_each_key() {
-    let (mut pair, proxy, mut mirror, _) = linked("compacted").await;
-    let tail = disaster(&mut pair, &mut mirror, &proxy).await;
-    let dr = Dr::new(&pair);
-    dr.expect(0, &["fence", "--yes"]).await;
-    mirror.kill();
-    recovery(&mut pair).await;
-    pair.write_topology(false, "");
-    pair.dns.set(DOMAIN, &[&pair.west.vip]);
-    // West goes on as the primary: that is none of what east alone has.
-    let mut west = pair.west.etcd.client().await;
-    for name in ["kept", "new"] {
-        west.put(format!("{KEYS}{name}"), "west goes on", None).await.unwrap();
-    }
-    let mut client = pair.east.etcd.client().await;
-    // A write that came out as west still has it is nothing that east alone has.
-    client.put(format!("{KEYS}same"), "mirrored", None).await.unwrap();
-    let head = client.get(KEYS, None).await.unwrap().header().unwrap().revision();
-    client.compact(head, None).await.unwrap();
-    // API servers compact every five minutes: the new primary has no history of then either.
-    let newest = west.get(KEYS, None).await.unwrap().header().unwrap().revision();
-    west.compact(newest, None).await.unwrap();
-
-    // It stops once the bundle is there: nobody says what of it is wanted.
-    let told = dr.expect(1, &["failback", "--yes"]).await;
-    assert!(told.contains("--attest review-writes"), "{told}");
-    let manifest = std::fs::read(pair.path("unmirrored-writes-of-east/manifest.json")).unwrap();
-    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
-    assert_eq!(manifest["source"], "comparison");
-    assert_eq!((&manifest["puts"], &manifest["deletions"]), (&Value::from(3), &Value::from(1)));
-    // Of a key that was changed twice only the last value is left; when a key was deleted nobody
-    // knows any more, only that it was by the end.
-    let newest: BTreeMap<_, _> =
-        tail.into_iter().map(|(revision, key, value)| (key, (revision, value))).collect();
-    let found = bundle(&pair.path("unmirrored-writes-of-east"));
-    assert_eq!(found.len(), newest.len(), "each key once");
-    for (revision, key, value) in found {
-        let (written, last) = &newest[&key];
-        assert_eq!(&value, last);
-        assert!(revision == *written || value.is_none() && revision == head, "{revision}");
-    }
 }

@@ -7,7 +7,7 @@ use crate::pair::{Cluster, Pair};
 use crate::run::Dr;
 use crate::switchover::{UNATTENDED, checked, lend_hands};
 
-const GROUP: &str = "/registry/cluster.x-k8s.io/";
+pub(crate) const GROUP: &str = "/registry/cluster.x-k8s.io/";
 const PARKED: &str = "/etcd-sync/default/parked/";
 
 /// Objects, by resource, kind and name. Each owns the next, and sorts behind it.
@@ -52,8 +52,9 @@ async fn parked(cluster: &Cluster) -> usize {
     dump.filtered(|key| key.starts_with(PARKED.as_bytes())).keys.len()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_held_is_released_before_the_role_is_recorded() {
+/// A pair whose roles were changed by a plan, though a rule of the mirror held some objects until
+/// then; with the file of that rule.
+pub(crate) async fn held_until_switchover() -> (Pair, String, Dr) {
     let pair = Pair::start().await;
     put_objects(&pair.east).await;
     let config = pair.path("mirror.yaml");
@@ -72,13 +73,20 @@ async fn what_was_held_is_released_before_the_role_is_recorded() {
     assert!(told.contains("--mirror-config"), "{told}");
     assert!(pair.west.role().is_none() && !pair.east.is_shielded());
 
-    let rules = config.to_str().unwrap();
-    let args: Vec<&str> = UNATTENDED.into_iter().chain(["--mirror-config", rules]).collect();
+    let rules = config.to_str().unwrap().to_owned();
+    let args: Vec<&str> =
+        UNATTENDED.into_iter().chain(["--mirror-config", rules.as_str()]).collect();
     tokio::select! {
         told = dr.expect(0, &args) => assert!(told.contains("step release-parked: done"), "{told}"),
         () = lend_hands(&pair, &dr) => unreachable!("hands work for ever"),
     }
     dr.assert_completed();
+    (pair, rules, dr)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_held_is_released_before_the_role_is_recorded() {
+    let (pair, _, _) = held_until_switchover().await;
     assert_eq!(parked(&pair.west).await, 0);
     let written = written(&pair.west).await;
     assert!(written.iter().all(Option::is_some) && written.is_sorted(), "{written:?}");

@@ -24,6 +24,7 @@ mod held;
 mod kills;
 mod mistakes;
 mod pair;
+mod parted;
 mod refusals;
 mod resume;
 mod run;

@@ -8,27 +8,30 @@ use dr_plan::plan::Side;
 use dr_plan::runner::Acted;
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::{
-    Failure, FailureClass, Head, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
+    Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
     Revision as _, StandbyRevision, Walk, WalkLimits,
 };
 use mirror_engine::orders::read_state;
-use mirror_engine::promotion;
+use mirror_engine::{Checkpoint, OwnKeys, promotion};
 use sha2::{Digest as _, Sha256};
 
 use super::Etcds;
 use super::bundle::{BundleError, Manifest, Source, Subject, Writer, hex, verify};
 use super::history::replay;
-use super::parted::Parted;
+use super::parted::{Absent, Parted};
 use super::status::since_1970;
 use super::words::{fails, holds, unknown};
+
+/// How often it is looked anew at a cluster that has been written to meanwhile. Its API refuses
+/// writers, so a second time is enough, unless somebody goes on beneath it.
+const ATTEMPTS: usize = 5;
 
 /// The cluster whose writes are looked for, and the one that had mirrored it.
 struct Former {
     cluster: Primary,
-    head: Head<PrimaryRevision>,
     follower: Standby,
     /// Up to here the follower had everything.
-    mirrored: PrimaryRevision,
+    checkpoint: Checkpoint,
     /// The follower's revision at which it was so.
     written_at: StandbyRevision,
 }
@@ -47,28 +50,50 @@ impl Etcds {
 
     async fn export(&self, side: Side, path: &str) -> Result<Manifest, String> {
         let former = self.former(side).await?;
-        let folder = self.bundle_folder(path);
-        let told = |error: io::Error| format!("{}: {error}", folder.display());
-        let mut writer = Writer::begin(&folder).map_err(told)?;
-        let (source, writer) = match self.replayed(&former, &mut writer).await {
-            Ok(()) => (Source::History, writer),
-            Err(failure) if failure.class == FailureClass::Resync => {
-                let mut writer = Writer::begin(&folder).map_err(told)?;
-                self.compared(&former, &mut writer).await.map_err(|why| why.to_string())?;
-                (Source::Comparison, writer)
+        for _ in 0..ATTEMPTS {
+            // Looked at before and after: in between, whatever is read shows the same.
+            let state = self.state(&former).await.map_err(told)?;
+            let (writer, until, source) = self.collect(&former, path).await?;
+            if self.state(&former).await.map_err(told)? != state {
+                continue;
             }
-            Err(failure) => return Err(failure.to_string()),
-        };
-        let subject = Subject {
-            cluster: self.cluster(side).name.clone(),
-            cluster_id: former.head.cluster.to_string(),
-            after: former.mirrored,
-            until: former.head.revision,
-            source,
-            state_sha256: self.state(&former).await.map_err(|failure| failure.to_string())?,
-            written_at_ms: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
-        };
-        writer.finish(subject).map_err(told)
+            let subject = Subject {
+                cluster: self.cluster(side).name.clone(),
+                cluster_id: former.checkpoint.cluster.to_string(),
+                after: former.checkpoint.revision,
+                until,
+                source,
+                state_sha256: state,
+                written_at_ms: u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX),
+            };
+            return writer.finish(subject).map_err(told);
+        }
+        let name = &self.cluster(side).name;
+        Err(format!(
+            "{name} is written to: {ATTEMPTS} times it was not the same any more when its writes were \
+             exported; stop whoever writes beneath its API"
+        ))
+    }
+
+    /// Writes down what there is, up to now.
+    async fn collect(
+        &self,
+        former: &Former,
+        path: &str,
+    ) -> Result<(Writer, PrimaryRevision, Source), String> {
+        let folder = self.bundle_folder(path);
+        let begin =
+            || Writer::begin(&folder).map_err(|error| format!("{}: {error}", folder.display()));
+        let until = former.cluster.head().await.map_err(told)?.revision;
+        let mut writer = begin()?;
+        match self.replayed(former, until, &mut writer).await {
+            Ok(()) => return Ok((writer, until, Source::History)),
+            Err(failure) if failure.class == FailureClass::Resync => {}
+            Err(failure) => return Err(told(failure)),
+        }
+        let mut writer = begin()?;
+        self.compared(former, until, &mut writer).await.map_err(told)?;
+        Ok((writer, until, Source::Comparison))
     }
 
     /// Looks up where the two clusters parted: the last pair of the mirror that ran from `side` to
@@ -111,10 +136,15 @@ impl Etcds {
                 "{follower_name} was not whole when it was promoted; keep a snapshot of {name}'s etcd instead"
             ));
         }
-        Ok(Former { cluster, head, follower, mirrored: checkpoint.revision, written_at })
+        Ok(Former { cluster, follower, checkpoint, written_at })
     }
 
-    async fn replayed(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+    async fn replayed(
+        &self,
+        former: &Former,
+        until: PrimaryRevision,
+        writer: &mut Writer,
+    ) -> Result<(), Failure> {
         let each = |group: etcd_mvcc::Group<PrimaryRevision>| {
             let mut changes = group.changes.iter();
             let admitted = changes.by_ref().filter(|change| self.admits(change.key()));
@@ -123,21 +153,35 @@ impl Etcds {
             }
             Ok(())
         };
-        replay(&former.cluster, former.mirrored, former.head.revision, each).await
+        replay(&former.cluster, former.checkpoint.revision, until, each).await
     }
 
     /// Where the history is compacted, both clusters are asked what they hold.
-    async fn compared(&self, former: &Former, writer: &mut Writer) -> Result<(), Failure> {
+    async fn compared(
+        &self,
+        former: &Former,
+        until: PrimaryRevision,
+        writer: &mut Writer,
+    ) -> Result<(), Failure> {
         let parted = Parted {
             scope: &self.scope,
             cluster: &former.cluster,
-            mirrored: former.mirrored,
-            until: former.head.revision,
+            checkpoint: &former.checkpoint,
             follower: &former.follower,
+            own: &OwnKeys::new(self.name()),
             written_at: former.written_at,
         };
         parted.puts(|change| writer.add(change).map_err(unwritten)).await?;
-        parted.deletions(|change| writer.add(change).map_err(unwritten)).await
+        let absent = |key: &Key, absent| {
+            let written = match absent {
+                Absent::Deleted => {
+                    writer.add(&Change::Delete { key: key.clone(), modified: until })
+                }
+                Absent::Undecided => writer.add_undecided(key, until),
+            };
+            written.map_err(unwritten)
+        };
+        parted.absent(absent).await
     }
 
     fn admits(&self, key: &Key) -> bool {
@@ -163,8 +207,8 @@ impl Etcds {
             Err(why) => return unknown(why),
         };
         let told = manifest.told();
-        if manifest.cluster_id != former.head.cluster.to_string()
-            || manifest.after_revision != former.mirrored.get()
+        if manifest.cluster_id != former.checkpoint.cluster.to_string()
+            || manifest.after_revision != former.checkpoint.revision.get()
         {
             return fails(format!("{path} is of another time: {told}"));
         }
@@ -176,11 +220,12 @@ impl Etcds {
     }
 
     /// The digest of every key in scope and its newest revision. A key that was deleted is missing
-    /// in it, so whatever is written changes it.
+    /// in it, so whatever is written changes it. It is read at no revision, which could be compacted
+    /// meanwhile: of a cluster that is written to it is the digest of no moment, and of none again.
     async fn state(&self, former: &Former) -> Result<String, Failure> {
         let mut state = Sha256::new();
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(request) = walk.request(Some(former.head.revision)) {
+        while let Some(request) = walk.request::<PrimaryRevision>(None) {
             let page = former.cluster.read_page(request.clone()).await?;
             for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
                 state.update(entry.key.len().to_be_bytes());
@@ -195,4 +240,8 @@ impl Etcds {
 
 fn unwritten(error: io::Error) -> Failure {
     Failure::new(FailureClass::Fatal, format!("the bundle can't be written: {error}"))
+}
+
+fn told(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

@@ -5,34 +5,51 @@
 //! they parted has a later revision there; and whatever has lived on the other since before the
 //! pair, and is not on the one, was deleted there.
 //!
-//! What the other deleted as well can't be told, and nobody misses it.
-
-use std::collections::BTreeSet;
+//! What the other deleted as well can't be told, and nobody misses it. Nor can be told who made what
+//! is on the other only, where a rule held the key until promotion, since its life there began with
+//! that, or where nobody looked who made it. That is said.
+//!
+//! Both are read as they are, at no revision, so that no compaction ends it: the one has to stand
+//! still, which is for the caller to see, and of the other only what is old counts.
 
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::{
-    Change, Entry, Failure, Key, KeyRange, PrimaryRevision, ReadHead as _, ReadRange as _,
-    StandbyRevision, Walk, WalkLimits,
+    Change, Entry, Failure, Key, KeyRange, PrimaryRevision, ReadRange as _, StandbyRevision, Walk,
+    WalkLimits,
 };
 use keyspace_filter::Scope;
+use mirror_engine::{Checkpoint, OwnKeys};
 
-/// How many values are asked for at once: a large object each, and it is still one message.
-const VALUES_AT_ONCE: usize = 16;
+/// How many values are asked for at once, at most.
+const VALUES_MAX: usize = 128;
+/// How many bytes of values are aimed at.
+const VALUES_BYTES: usize = 4 << 20;
 
 /// The two, and the pair of revisions at which the follower had everything.
 pub(super) struct Parted<'a> {
     pub(super) scope: &'a Scope,
+    /// It stands still.
     pub(super) cluster: &'a Primary,
-    pub(super) mirrored: PrimaryRevision,
-    /// What was written later is not looked at.
-    pub(super) until: PrimaryRevision,
+    pub(super) checkpoint: &'a Checkpoint,
     pub(super) follower: &'a Standby,
+    /// Where the mirror that ran between them kept its own keys.
+    pub(super) own: &'a OwnKeys,
+    /// The follower's revision of the checkpoint.
     pub(super) written_at: StandbyRevision,
+}
+
+/// What became, on the one, of a key that only the other has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It was deleted.
+    Deleted,
+    /// It was deleted, or never there.
+    Undecided,
 }
 
 impl Parted<'_> {
     /// Hands what the cluster has put since, the last of each key, to `each`, in the order of keys.
-    /// What came out as the follower still has it from then is left out.
+    /// What the follower holds the same is left out.
     ///
     /// # Errors
     ///
@@ -41,19 +58,24 @@ impl Parted<'_> {
         &self,
         mut each: impl FnMut(&Change<PrimaryRevision>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        let mut at_once = 1;
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(request) = walk.request(Some(self.until)) {
+        while let Some(request) = walk.request::<PrimaryRevision>(None) {
             let page = self.cluster.read_page(request.clone()).await?;
             let admitted =
                 page.entries.iter().filter(|entry| self.scope.admits(entry.key.as_bytes()));
-            let since = admitted.filter(|entry| entry.modified > self.mirrored);
+            let since = admitted.filter(|entry| entry.modified > self.checkpoint.revision);
             let keys: Vec<Key> = since.map(|entry| entry.key.clone()).collect();
-            for keys in keys.chunks(VALUES_AT_ONCE) {
-                let entries = self.cluster.read_keys(keys, Some(self.until)).await?;
+            let mut keys = keys.as_slice();
+            while !keys.is_empty() {
+                let (these, rest) = keys.split_at(at_once.min(keys.len()));
+                keys = rest;
+                let entries = self.cluster.read_keys(these, None).await?;
                 let entries: Vec<_> = entries.into_iter().flatten().collect();
-                let unchanged = self.unchanged(&entries).await?;
-                for (entry, unchanged) in entries.into_iter().zip(unchanged) {
-                    if !unchanged {
+                let same = self.same(&entries).await?;
+                at_once = fitting(&entries);
+                for (entry, same) in entries.into_iter().zip(same) {
+                    if !same {
                         each(&Change::Put(entry))?;
                     }
                 }
@@ -63,57 +85,106 @@ impl Parted<'_> {
         Ok(())
     }
 
-    /// Says of each entry whether the follower has had the same value since before the pair.
-    async fn unchanged(&self, entries: &[Entry<PrimaryRevision>]) -> Result<Vec<bool>, Failure> {
-        // In scope, so each has a place.
-        let places = entries.iter().filter_map(|entry| self.scope.place(&entry.key));
-        let theirs = self.follower.read_keys(&places.collect::<Vec<_>>(), None).await?;
+    /// Says of each entry whether the follower holds the same.
+    async fn same(&self, entries: &[Entry<PrimaryRevision>]) -> Result<Vec<bool>, Failure> {
+        let places: Vec<Key> =
+            entries.iter().filter_map(|entry| self.own_place(&entry.key)).collect();
+        let theirs = self.follower.read_keys(&places, None).await?;
         let same = entries.iter().zip(theirs).map(|(entry, theirs)| {
-            theirs.is_some_and(|theirs| {
-                theirs.modified <= self.written_at
-                    && theirs.value.fingerprint() == entry.value.fingerprint()
-            })
+            theirs.is_some_and(|theirs| theirs.value.fingerprint() == entry.value.fingerprint())
         });
         Ok(same.collect())
     }
 
-    /// Hands the keys that the cluster has deleted since, and that still live on the follower, to
-    /// `each`.
+    /// What a key in scope is called on the follower, once that is promoted: what was held until
+    /// then is called there as it is on the cluster.
+    fn own_place(&self, key: &Key) -> Option<Key> {
+        if self.scope.decide(key.as_bytes()).parked {
+            return Some(key.clone());
+        }
+        self.scope.place(key)
+    }
+
+    /// Hands the keys that live on the follower and that the cluster does not hold to `each`, unless
+    /// they never were the cluster's.
     ///
     /// # Errors
     ///
     /// Those of the reads, and of `each`.
-    pub(super) async fn deletions(
+    pub(super) async fn absent(
         &self,
-        mut each: impl FnMut(&Change<PrimaryRevision>) -> Result<(), Failure>,
+        mut each: impl FnMut(&Key, Absent) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
-        let now = self.follower.head().await?.revision;
         let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), true);
-        while let Some(request) = walk.request(Some(now)) {
+        while let Some(request) = walk.request::<StandbyRevision>(None) {
             let page = self.follower.read_page(request.clone()).await?;
-            let old = page.entries.iter().filter(|entry| entry.created <= self.written_at);
-            let admitted = old.filter(|entry| self.scope.admits_standby(entry.key.as_bytes()));
-            let then = admitted.filter_map(|entry| self.scope.primary_key(&entry.key)).collect();
-            for key in self.absent(then).await? {
-                each(&Change::Delete { key, modified: self.until })?;
+            let theirs = page.entries.iter().filter_map(|entry| self.mirrored(entry)).collect();
+            let missed = self.missed(theirs).await?;
+            for (key, absent) in self.not_foreign(missed).await? {
+                each(&key, absent)?;
             }
             walk.advance(&request, &page);
         }
         Ok(())
     }
 
+    /// What a key of the follower is called on the cluster, and what it means if it is not there;
+    /// `None` for what was made after they parted, and what is not mirrored.
+    fn mirrored(&self, entry: &Entry<StandbyRevision>) -> Option<(Key, Absent)> {
+        let old = entry.created <= self.written_at;
+        if let Some(key) = self.scope.primary_key(&entry.key) {
+            let accounted = &self.checkpoint.accounted;
+            let unseen = accounted.may_be_foreign(entry.created);
+            return old.then_some((key, if unseen { Absent::Undecided } else { Absent::Deleted }));
+        }
+        // The release of what was held looks like any other write.
+        let held = self.scope.decide(entry.key.as_bytes()).parked;
+        (held && !old).then(|| (entry.key.clone(), Absent::Undecided))
+    }
+
     /// Returns those of the keys that the cluster does not hold.
-    async fn absent(&self, mut keys: BTreeSet<Key>) -> Result<BTreeSet<Key>, Failure> {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(keys) };
+    async fn missed(&self, mut keys: Vec<(Key, Absent)>) -> Result<Vec<(Key, Absent)>, Failure> {
+        keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let (Some((first, _)), Some((last, _))) = (keys.first(), keys.last()) else {
+            return Ok(keys);
+        };
         let around = KeyRange::new(first.clone(), last.successor());
+        let mut there = vec![false; keys.len()];
         let mut walk = Walk::new(&[around], WalkLimits::default(), true);
-        while let Some(request) = walk.request(Some(self.until)) {
+        while let Some(request) = walk.request::<PrimaryRevision>(None) {
             let page = self.cluster.read_page(request.clone()).await?;
             for entry in &page.entries {
-                keys.remove(&entry.key);
+                let found = keys.binary_search_by(|(key, _)| key.cmp(&entry.key));
+                if let Some(there) = found.ok().and_then(|at| there.get_mut(at)) {
+                    *there = true;
+                }
             }
             walk.advance(&request, &page);
         }
+        let mut there = there.into_iter();
+        keys.retain(|_| there.next() == Some(false));
         Ok(keys)
     }
+
+    /// Leaves out what somebody else made on the follower: that is in the mirror's ledger.
+    async fn not_foreign(
+        &self,
+        mut keys: Vec<(Key, Absent)>,
+    ) -> Result<Vec<(Key, Absent)>, Failure> {
+        let entry = |(key, _): &(Key, Absent)| {
+            let place = self.own_place(key);
+            self.own.ledger(place.as_ref().unwrap_or(key))
+        };
+        let entries: Vec<Key> = keys.iter().map(entry).collect();
+        let mut found = self.follower.read_keys(&entries, None).await?.into_iter();
+        keys.retain(|_| found.next().is_some_and(|found| found.is_none()));
+        Ok(keys)
+    }
+}
+
+/// How many values to ask for next, from the size of the last ones.
+fn fitting(entries: &[Entry<PrimaryRevision>]) -> usize {
+    let bytes: usize = entries.iter().map(|entry| entry.value.len()).sum();
+    let mean = bytes / entries.len().max(1);
+    (VALUES_BYTES / mean.max(1)).clamp(1, VALUES_MAX)
 }

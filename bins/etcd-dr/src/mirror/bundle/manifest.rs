@@ -26,6 +26,9 @@ pub(crate) struct Manifest {
     pub(crate) puts: u64,
     /// How many deletions there are.
     pub(crate) deletions: u64,
+    /// How many keys are only on the other cluster, and nobody can tell whether they were deleted.
+    #[serde(default)]
+    pub(crate) undecided: u64,
     /// The SHA-256 of every key in scope and its newest revision, as of `until_revision`: as long as
     /// the cluster shows the same, nothing came after the bundle, however much is compacted.
     pub(crate) state_sha256: String,
@@ -61,8 +64,14 @@ impl Manifest {
             Source::History => "from its history",
             Source::Comparison => "by comparison, since its history is compacted",
         };
+        let undecided = match self.undecided {
+            0 => String::new(),
+            keys => {
+                format!("; {keys} undecided: on the other cluster only, deleted here or made there")
+            }
+        };
         format!(
-            "{} puts and {} deletions of {} after revision {}, up to {}, {source}",
+            "{} puts and {} deletions of {} after revision {}, up to {}, {source}{undecided}",
             self.puts, self.deletions, self.cluster, self.after_revision, self.until_revision
         )
     }

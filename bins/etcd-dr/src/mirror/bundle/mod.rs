@@ -27,7 +27,7 @@ const WRITES: &str = "writes.jsonl";
 /// The name of the file for people.
 const SUMMARY: &str = "summary.txt";
 
-/// One line of the writes. `key` and `value` are base64.
+/// One line of the writes, or of what may be one. `key` and `value` are base64.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Line {
     /// The revision of the write, or, in a comparison, the newest one that touched the key.
@@ -36,7 +36,7 @@ pub(crate) struct Line {
     pub(crate) op: Op,
     /// The key.
     pub(crate) key: String,
-    /// The value; `None` for a deletion.
+    /// The value, of a put.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<String>,
 }
@@ -49,4 +49,7 @@ pub(crate) enum Op {
     Put,
     /// It was deleted.
     Delete,
+    /// In a comparison: it is on the other cluster only, and nobody can tell whether it was deleted
+    /// here or made there.
+    Undecided,
 }

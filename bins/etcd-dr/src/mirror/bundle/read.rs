@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::VERSION;
-use super::write::hex;
+use super::write::{Counts, hex};
 use super::{FileDigest, Line, MANIFEST, Manifest, Op, SUMMARY, WRITES};
 
 /// A manifest has a few lines.
@@ -41,9 +41,11 @@ pub(crate) fn verify(folder: &Path) -> Result<Manifest, BundleError> {
         manifest.files.get(name).ok_or_else(missing)
     };
     same(folder, SUMMARY, of(SUMMARY)?)?;
-    let (puts, deletions) = writes(folder, of(WRITES)?)?;
-    if (puts, deletions) != (manifest.puts, manifest.deletions) {
-        let why = format!("{WRITES} has {puts} puts and {deletions} deletions");
+    let counts = writes(folder, of(WRITES)?)?;
+    let Manifest { puts, deletions, undecided, .. } = manifest;
+    if counts != (Counts { puts, deletions, undecided }) {
+        let Counts { puts, deletions, undecided } = counts;
+        let why = format!("{WRITES} has {puts} puts, {deletions} deletions, {undecided} undecided");
         return Err(BundleError::Damaged(format!("{why}; the manifest says otherwise")));
     }
     Ok(manifest)
@@ -86,10 +88,10 @@ fn compare(
 }
 
 /// Reads the writes, counts them, and holds each line to its form.
-fn writes(folder: &Path, expected: &FileDigest) -> Result<(u64, u64), BundleError> {
+fn writes(folder: &Path, expected: &FileDigest) -> Result<Counts, BundleError> {
     let unreadable = |error| BundleError::Unreadable(WRITES, error);
     let mut reader = BufReader::new(File::open(folder.join(WRITES)).map_err(unreadable)?);
-    let (mut digest, mut bytes, mut puts, mut deletions) = (Sha256::new(), 0, 0, 0);
+    let (mut digest, mut bytes, mut counts) = (Sha256::new(), 0, Counts::default());
     let mut text = Vec::new();
     let mut number = 0_u64;
     while reader.read_until(b'\n', &mut text).map_err(unreadable)? > 0 {
@@ -101,22 +103,19 @@ fn writes(folder: &Path, expected: &FileDigest) -> Result<(u64, u64), BundleErro
         let Some(line) = line else {
             return Err(BundleError::Damaged(format!("line {number} of {WRITES} is no write")));
         };
-        match line.op {
-            Op::Put => puts += 1,
-            Op::Delete => deletions += 1,
-        }
+        counts.note(line.op);
         text.clear();
     }
     compare(WRITES, bytes, digest, expected)?;
-    Ok((puts, deletions))
+    Ok(counts)
 }
 
 fn decodes(line: &Line) -> bool {
     let is_base64 = |text: &String| STANDARD.decode(text).is_ok();
     let value = match (&line.op, &line.value) {
         (Op::Put, Some(value)) => is_base64(value),
-        (Op::Delete, None) => true,
-        (Op::Put, None) | (Op::Delete, Some(_)) => false,
+        (Op::Delete | Op::Undecided, None) => true,
+        (Op::Put, None) | (Op::Delete | Op::Undecided, Some(_)) => false,
     };
     value && is_base64(&line.key)
 }
@@ -150,7 +149,9 @@ mod tests {
         let put =
             Entry { key: key.clone(), value, created: at, modified: at, version: 1, lease: 0 };
         writer.add(&Change::Put(put)).unwrap();
-        writer.add(&Change::Delete { key, modified: PrimaryRevision::new(9) }).unwrap();
+        let until = PrimaryRevision::new(9);
+        writer.add(&Change::Delete { key: key.clone(), modified: until }).unwrap();
+        writer.add_undecided(&key, until).unwrap();
         writer.finish(subject()).unwrap()
     }
 
@@ -159,7 +160,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("bundle");
         let manifest = written(&folder);
-        assert_eq!((manifest.puts, manifest.deletions), (1, 1));
+        assert_eq!((manifest.puts, manifest.deletions, manifest.undecided), (1, 1, 1));
         assert_eq!(verify(&folder).unwrap(), manifest);
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&folder), 0o700);

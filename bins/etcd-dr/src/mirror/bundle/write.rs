@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use etcd_mvcc::{Change, PrimaryRevision, Revision as _};
+use etcd_mvcc::{Change, Key, PrimaryRevision, Revision as _};
 use sha2::{Digest as _, Sha256};
 
 use super::manifest::VERSION;
@@ -23,9 +23,27 @@ pub(crate) struct Writer {
     file: BufWriter<File>,
     digest: Sha256,
     bytes: u64,
-    puts: u64,
-    deletions: u64,
+    counts: Counts,
     summary: Summary,
+}
+
+/// How many lines there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) puts: u64,
+    pub(crate) deletions: u64,
+    pub(crate) undecided: u64,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub(crate) const fn note(&mut self, op: Op) {
+        match op {
+            Op::Put => self.puts += 1,
+            Op::Delete => self.deletions += 1,
+            Op::Undecided => self.undecided += 1,
+        }
+    }
 }
 
 /// Of what a bundle is.
@@ -59,8 +77,7 @@ impl Writer {
             file,
             digest: Sha256::new(),
             bytes: 0,
-            puts: 0,
-            deletions: 0,
+            counts: Counts::default(),
             summary: Summary::default(),
         })
     }
@@ -75,13 +92,29 @@ impl Writer {
             Change::Put(entry) => (Op::Put, Some(STANDARD.encode(entry.value.expose()))),
             Change::Delete { .. } => (Op::Delete, None),
         };
-        match op {
-            Op::Put => self.puts += 1,
-            Op::Delete => self.deletions += 1,
-        }
-        let revision = change.modified().get();
-        self.summary.note(revision, op, change.key());
-        let key = STANDARD.encode(change.key().as_bytes());
+        self.line(op, change.key(), change.modified(), value)
+    }
+
+    /// Adds a key of which nobody can tell whether it was deleted by this revision.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub(crate) fn add_undecided(&mut self, key: &Key, until: PrimaryRevision) -> io::Result<()> {
+        self.line(Op::Undecided, key, until, None)
+    }
+
+    fn line(
+        &mut self,
+        op: Op,
+        key: &Key,
+        revision: PrimaryRevision,
+        value: Option<String>,
+    ) -> io::Result<()> {
+        let revision = revision.get();
+        self.counts.note(op);
+        self.summary.note(revision, op, key);
+        let key = STANDARD.encode(key.as_bytes());
         let mut line = serde_json::to_vec(&Line { revision, op, key, value })?;
         line.push(b'\n');
         self.digest.update(&line);
@@ -96,7 +129,8 @@ impl Writer {
     ///
     /// It can't be written.
     pub(crate) fn finish(self, subject: Subject) -> io::Result<Manifest> {
-        let Self { part, folder, file, digest, bytes, puts, deletions, summary } = self;
+        let Self { part, folder, file, digest, bytes, counts, summary } = self;
+        let Counts { puts, deletions, undecided } = counts;
         file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
         let mut files = BTreeMap::new();
         files.insert(WRITES.to_owned(), FileDigest { bytes, sha256: hex(digest) });
@@ -111,6 +145,7 @@ impl Writer {
             source,
             puts,
             deletions,
+            undecided,
             state_sha256,
             written_at_ms,
             files,
