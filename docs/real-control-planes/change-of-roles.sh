@@ -213,7 +213,8 @@ at east -n team create configmap diary >/dev/null
 until_true "pods" at west -n cpaas-system wait --for=condition=Ready pod -l app=sentry --timeout 1s
 
 run enable east west
-SAID=(--attest local-backups --attest dns-known --attest page --attest clients --attest swap-roles)
+SAID=(--attest local-backups --attest dns-known --attest log-template --attest page --attest clients
+  --attest swap-roles)
 
 user east first &
 user=$!

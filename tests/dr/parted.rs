@@ -160,6 +160,23 @@ async fn an_export_outlives_compaction_and_gives_up_on_what_is_written_to() {
     assert!(tail.iter().all(|(_, key, _)| keys.contains(key)), "{keys:?}");
 }
 
+/// The step that exports is done; what the gate after it says, one can do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_that_came_too_early_is_made_anew_as_its_gate_says() {
+    let (pair, _mirror, dr, _) = parted("early", async |_: &Pair| {}).await;
+    exported(&dr, &[]).await;
+    let late = format!("{KEYS}late");
+    let mut east = pair.east.etcd.client().await;
+    east.put(late.as_str(), "x", None).await.unwrap();
+
+    let told = dr.expect(1, &["failback", "--yes", "--attest", "review-writes"]).await;
+    let mend = "etcd-dr abandon --reason TEXT";
+    assert!(told.contains("it was written to since") && told.contains(mend), "{told}");
+    dr.expect(0, &["abandon", "--reason", "east was written to"]).await;
+    exported(&dr, &[]).await;
+    assert!(bundle(&folder(&pair)).iter().any(|(_, key, _)| *key == late.as_bytes()));
+}
+
 /// Writes one key again and again.
 async fn writes(cluster: &Cluster, key: &str) {
     let mut client = cluster.etcd.client().await;

@@ -1,6 +1,6 @@
 //! No plan breaks the rules of plans, and each says what it must.
 
-use dr_plan::plan::{Instruction, Kind, Plan, PlanName, Probe, lint};
+use dr_plan::plan::{Check, Instruction, Kind, Plan, PlanName, Probe, lint};
 use dr_plan::topology::{Component, Topology};
 
 use crate::topology::pair;
@@ -130,6 +130,20 @@ fn services_are_restarted_where_they_are_installed() {
     bare.workload_clusters.clear();
     let few: Vec<String> = restarts(&bare, PlanName::Enable);
     assert_eq!(few, ["restart-controllers", "restart-victoriametrics"]);
+}
+
+/// New pods say nothing of the script; what a program can't see, a person says.
+#[test]
+fn the_log_storage_has_its_template_only_if_somebody_has_run_the_script() {
+    for name in [PlanName::Switchover, PlanName::Failover] {
+        let plan = plan(name);
+        let step = plan.steps().find(|step| step.id == "log-template").unwrap();
+        let says = |check: &Check| match &check.probe {
+            Probe::Attested { statement } => statement.contains("ensure-asm-template.sh"),
+            _ => false,
+        };
+        assert!(step.after.iter().any(says), "{name}: {:?}", step.after);
+    }
 }
 
 #[test]

@@ -116,7 +116,11 @@ fn give_up(topology: &Topology) -> Phase {
     Phase::new("give-up", "Give the old history up")
         .gate(
             Gate::new("bundle", "What is overwritten is kept first.")
-                .mend("Move a bundle that is damaged aside, and have the writes exported again.")
+                .mend(
+                    "Give this run up, `etcd-dr abandon --reason TEXT`, and begin again, `etcd-dr \
+                     failback`: it passes over what is done and exports the writes anew. The bundle \
+                     of before is kept beside the new one.",
+                )
                 .evidence("the bundle is whole", Probe::BundleWritten { path })
                 .firm(),
         )

@@ -95,6 +95,13 @@ pub(super) fn log_template(topology: &Topology) -> Option<Step> {
                 namespace: PLATFORM_NAMESPACE.to_owned(),
                 selector: restarts::ELASTICSEARCH.to_owned(),
             },
+        )
+        .after(
+            "the template is there",
+            attested(format!(
+                "ensure-asm-template.sh has run on {} and reported no error.",
+                standby.name
+            )),
         ),
     )
 }
