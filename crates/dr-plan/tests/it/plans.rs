@@ -138,9 +138,9 @@ fn the_log_storage_has_its_template_only_if_somebody_has_run_the_script() {
     for name in [PlanName::Switchover, PlanName::Failover] {
         let plan = plan(name);
         let step = plan.steps().find(|step| step.id == "log-template").unwrap();
-        let says = |check: &Check| match &check.probe {
-            Probe::Attested { statement } => statement.contains("ensure-asm-template.sh"),
-            _ => false,
+        let says = |check: &Check| {
+            matches!(&check.probe, Probe::Attested { statement }
+                if statement.contains("ensure-asm-template.sh"))
         };
         assert!(step.after.iter().any(says), "{name}: {:?}", step.after);
     }
