@@ -160,6 +160,44 @@ async fn an_export_outlives_compaction_and_gives_up_on_what_is_written_to() {
     assert!(tail.iter().all(|(_, key, _)| keys.contains(key)), "{keys:?}");
 }
 
+/// A cluster keeps its id in a restore. What it wrote once is no more, and no bundle can be of that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_old_primary_that_was_restored_from_before_is_given_no_bundle() {
+    let mut snapshot = None;
+    let (mut pair, _mirror, dr, _) = parted("restored", async |pair: &Pair| {
+        snapshot = Some(pair.east.etcd.save_snapshot());
+        let mut east = pair.east.etcd.client().await;
+        for number in 0..20 {
+            east.put(format!("{KEYS}kept"), format!("mirrored {number}"), None).await.unwrap();
+        }
+        let mut west = pair.west.etcd.client().await;
+        eventually("it is mirrored", PATIENCE, async || {
+            let found = west.get(format!("{KEYS}kept"), None).await.unwrap();
+            (found.kvs()[0].value() == b"mirrored 19").then_some(())
+        })
+        .await;
+    })
+    .await;
+    pair.east.etcd.kill();
+    pair.east.etcd.restore_snapshot(&snapshot.unwrap()).await;
+    let told = dr.expect(1, &FAILBACK).await;
+    assert!(told.contains("before the checkpoint at "), "{told}");
+
+    // It goes on, past the checkpoint, with another history.
+    let mut east = pair.east.etcd.client().await;
+    for number in 0..40 {
+        east.put(format!("{KEYS}other"), number.to_string(), None).await.unwrap();
+    }
+    for compacted in [false, true] {
+        if compacted {
+            compact(&pair.east).await;
+        }
+        let told = dr.expect(1, &FAILBACK).await;
+        assert!(told.contains("not the history that was mirrored"), "{told}");
+    }
+    assert!(!folder(&pair).exists());
+}
+
 /// The step that exports is done; what the gate after it says, one can do.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_that_came_too_early_is_made_anew_as_its_gate_says() {

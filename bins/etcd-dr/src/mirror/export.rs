@@ -17,10 +17,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::Etcds;
 use super::bundle::{BundleError, Manifest, Source, Subject, Writer, hex, verify};
-use super::history::replay;
+use super::history::{replay, shown};
 use super::parted::{Absent, Parted};
 use super::status::since_1970;
-use super::words::{fails, holds, unknown};
+use super::words::{fails, holds, unknown, unread};
 
 /// How often it is looked anew at a cluster that has been written to meanwhile. Its API refuses
 /// writers, so a second time is enough, unless somebody goes on beneath it.
@@ -49,7 +49,7 @@ impl Etcds {
     }
 
     async fn export(&self, side: Side, path: &str) -> Result<Manifest, String> {
-        let former = self.former(side).await?;
+        let former = self.former(side).await.map_err(|answer| answer.evidence)?;
         for _ in 0..ATTEMPTS {
             // Looked at before and after: in between, whatever is read shows the same.
             let state = self.state(&former).await.map_err(told)?;
@@ -98,43 +98,68 @@ impl Etcds {
 
     /// Looks up where the two clusters parted: the last pair of the mirror that ran from `side` to
     /// the other.
-    async fn former(&self, side: Side) -> Result<Former, String> {
+    ///
+    /// # Errors
+    ///
+    /// It can't be told, or there is none that a bundle could begin with: no, or unknown.
+    async fn former(&self, side: Side) -> Result<Former, Answer> {
         let other = match side {
             Side::Primary => Side::Standby,
             Side::Standby => Side::Primary,
         };
-        let cluster = self.reader(side).map_err(|wrong| wrong.message)?;
-        let follower = self.at(other).mirrored().map_err(|wrong| wrong.message)?;
-        let head = cluster.head().await.map_err(|failure| failure.to_string())?;
-        let stored = read_state(&follower, self.name()).await.map_err(|error| error.to_string())?;
         let (name, follower_name) = (&self.cluster(side).name, &self.cluster(other).name);
+        let cluster = self.reader(side).map_err(|wrong| unknown(wrong.message))?;
+        let follower = self.at(other).mirrored().map_err(|wrong| unknown(wrong.message))?;
+        let head = cluster.head().await.map_err(|failure| unread(name, &failure))?;
+        let stored = read_state(&follower, self.name()).await;
+        let stored = stored.map_err(|error| unknown(error.to_string()))?;
         let (Some(checkpoint), Some(written_at)) = (stored.checkpoint, stored.written_at) else {
-            return Err(format!(
+            return Err(fails(format!(
                 "{follower_name} has no checkpoint of a mirror: {name} was never mirrored there"
-            ));
+            )));
         };
         if let Some(other) = self.other_scope(&checkpoint) {
-            return Err(other);
+            return Err(fails(other));
         }
         if checkpoint.cluster != head.cluster {
             let theirs = checkpoint.cluster;
-            return Err(format!(
+            return Err(fails(format!(
                 "the checkpoint on {follower_name} is of cluster {theirs}, not of {name}, {}",
                 head.cluster
-            ));
+            )));
         }
         match promotion::fence(&follower, self.name()).await {
             Ok(Some(_)) => {}
             Ok(None) => {
-                return Err(format!("{follower_name} is not promoted: its mirror may go on"));
+                return Err(fails(format!(
+                    "{follower_name} is not promoted: its mirror may go on"
+                )));
             }
-            Err(error) => return Err(error.to_string()),
+            Err(error) => return Err(unknown(error.to_string())),
         }
+        let at = checkpoint.revision;
+        let no_bundle = |why: String| {
+            fails(format!("{name} {why}; keep a snapshot of its etcd instead of a bundle"))
+        };
         if !checkpoint.is_whole() {
-            // Whatever it had, it had not all: one that had nothing is the safe reckoning.
-            return Err(format!(
-                "{follower_name} was not whole when it was promoted; keep a snapshot of {name}'s etcd instead"
-            ));
+            // Whatever the follower had, it had not all: there is nothing that could be told apart.
+            let why = format!("was promoted over: {follower_name} was not whole then");
+            return Err(no_bundle(why));
+        }
+        // A restore keeps the cluster's id and gives its revisions a second time.
+        if head.revision < at {
+            let newest = head.revision;
+            return Err(no_bundle(format!("is at {newest}, before the checkpoint at {at}")));
+        }
+        match shown(&cluster, &checkpoint).await {
+            Ok(Some(true) | None) => {}
+            Ok(Some(false)) => {
+                return Err(no_bundle(format!(
+                    "does not hold at {at} what was mirrored from there: it is not the history \
+                     that was mirrored"
+                )));
+            }
+            Err(failure) => return Err(unread(name, &failure)),
         }
         Ok(Former { cluster, follower, checkpoint, written_at })
     }
@@ -204,7 +229,7 @@ impl Etcds {
         };
         let former = match self.former(Side::Standby).await {
             Ok(former) => former,
-            Err(why) => return unknown(why),
+            Err(answer) => return answer,
         };
         let told = manifest.told();
         if manifest.cluster_id != former.checkpoint.cluster.to_string()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use etcd_link::Primary;
 use etcd_mvcc::{
-    Failure, FailureClass, Group, Key, KeyRange, PrimaryRevision, ReadRange as _, Revision as _,
-    WatchRange as _, WatchStream as _,
+    Entry, Failure, FailureClass, Group, Key, KeyRange, PrimaryRevision, ReadRange as _,
+    Revision as _, WatchRange as _, WatchStream as _,
 };
 use mirror_engine::Checkpoint;
 use tokio::time::timeout;
@@ -54,7 +54,7 @@ pub(super) async fn replay(
 }
 
 /// Whether the cluster shows, at the checkpoint's revision, what was mirrored last; `None` if that
-/// revision is compacted.
+/// revision is compacted, and what it holds now does not belie it.
 ///
 /// # Errors
 ///
@@ -67,17 +67,25 @@ pub(super) async fn shown(
     if keys.is_empty() {
         return Ok(Some(true));
     }
-    let entries = match cluster.read_keys(&keys, Some(checkpoint.revision)).await {
-        Ok(entries) => entries,
-        Err(failure) if failure.class == FailureClass::Resync => return Ok(None),
-        Err(failure) => return Err(failure),
+    let seen = |entry: Option<Entry<PrimaryRevision>>| {
+        entry.map(|entry| (entry.modified, entry.value.fingerprint()))
     };
-    let seen = entries
-        .into_iter()
-        .map(|entry| entry.map(|entry| (entry.modified, entry.value.fingerprint())));
     let expected = checkpoint
         .witnesses
         .iter()
         .map(|witness| witness.fingerprint.map(|fingerprint| (witness.modified, fingerprint)));
-    Ok(Some(seen.eq(expected)))
+    match cluster.read_keys(&keys, Some(checkpoint.revision)).await {
+        Ok(entries) => return Ok(Some(entries.into_iter().map(seen).eq(expected))),
+        Err(failure) if failure.class == FailureClass::Resync => {}
+        Err(failure) => return Err(failure),
+    }
+    // A key's revision only grows, and one revision wrote one value.
+    let now = cluster.read_keys(&keys, None).await?.into_iter().map(seen);
+    let belied = now.zip(expected).any(|pair| match pair {
+        (Some((at, value)), Some((mirrored_at, mirrored))) => {
+            at < mirrored_at || at == mirrored_at && value != mirrored
+        }
+        (None, _) | (_, None) => false,
+    });
+    Ok(belied.then_some(false))
 }
