@@ -39,7 +39,7 @@ pub(super) struct Parted<'a> {
 }
 
 /// What became, on the one, of a key that only the other has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Absent {
     /// It was deleted.
     Deleted,
@@ -144,7 +144,9 @@ impl Parted<'_> {
 
     /// Returns those of the keys that the cluster does not hold.
     async fn missed(&self, mut keys: Vec<(Key, Absent)>) -> Result<Vec<(Key, Absent)>, Failure> {
-        keys.sort_by(|(a, _), (b, _)| a.cmp(b));
+        // One that was held may lie where it was parked and in its own place.
+        keys.sort();
+        keys.dedup_by(|(a, _), (b, _)| a == b);
         let (Some((first, _)), Some((last, _))) = (keys.first(), keys.last()) else {
             return Ok(keys);
         };

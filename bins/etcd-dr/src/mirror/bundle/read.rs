@@ -69,9 +69,16 @@ fn manifest(folder: &Path) -> Result<Manifest, BundleError> {
     Ok(manifest)
 }
 
+/// A file that the manifest names and that is not there was taken away.
+fn unread(name: &'static str, error: io::Error) -> BundleError {
+    if error.kind() == io::ErrorKind::NotFound {
+        return BundleError::Damaged(format!("{name} is not there"));
+    }
+    BundleError::Unreadable(name, error)
+}
+
 fn same(folder: &Path, name: &'static str, expected: &FileDigest) -> Result<(), BundleError> {
-    let unreadable = |error| BundleError::Unreadable(name, error);
-    let bytes = std::fs::read(folder.join(name)).map_err(unreadable)?;
+    let bytes = std::fs::read(folder.join(name)).map_err(|error| unread(name, error))?;
     compare(name, bytes.len() as u64, Sha256::new().chain_update(&bytes), expected)
 }
 
@@ -89,7 +96,7 @@ fn compare(
 
 /// Reads the writes, counts them, and holds each line to its form.
 fn writes(folder: &Path, expected: &FileDigest) -> Result<Counts, BundleError> {
-    let unreadable = |error| BundleError::Unreadable(WRITES, error);
+    let unreadable = |error| unread(WRITES, error);
     let mut reader = BufReader::new(File::open(folder.join(WRITES)).map_err(unreadable)?);
     let (mut digest, mut bytes, mut counts) = (Sha256::new(), 0, Counts::default());
     let mut text = Vec::new();
@@ -181,6 +188,8 @@ mod tests {
             bytes.pop();
             std::fs::write(&file, bytes).unwrap();
             assert!(matches!(verify(&folder), Err(BundleError::Damaged(_))), "{name}");
+            std::fs::remove_file(&file).unwrap();
+            assert!(matches!(verify(&folder), Err(BundleError::Damaged(_))), "no {name}");
         }
         // Each of those is kept.
         assert!(parent.path().join("bundle.1").is_dir());

@@ -85,8 +85,8 @@ fn export(topology: &Topology) -> Phase {
                 Action::ExportWrites { side: Side::Standby, path: path.clone() },
                 format!(
                     "Everything that {old} wrote after the checkpoint at which the roles changed: \
-                     keys, values as they are stored, and who wrote them. The mirror overwrites \
-                     them soon. The bundle holds secrets; guard it like the cluster.",
+                     keys, and values as they are stored. The mirror overwrites them soon. The \
+                     bundle holds secrets; guard it like the cluster.",
                 ),
             )
             .after("the bundle is whole", Probe::BundleWritten { path: path.clone() })
