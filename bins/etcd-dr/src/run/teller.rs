@@ -57,7 +57,7 @@ impl Teller {
             Event::Begun { step } => format!("step {step}: {}", self.title(step)),
             Event::Done { step, .. } => format!("step {step}: done"),
             Event::Skipped { step, .. } => format!("step {step}: was done already"),
-            Event::Failed { step, why } => format!("step {step}: failed: {why}"),
+            Event::Failed { step, why, .. } => format!("step {step}: failed: {why}"),
             Event::Stopped { why } => format!("stopped: {why}"),
             Event::Completed => "all is done".to_owned(),
             Event::Abandoned { reason } => format!("abandoned: {reason}"),

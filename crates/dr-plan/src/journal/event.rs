@@ -68,6 +68,9 @@ pub enum Event {
         step: String,
         /// Why, in one line.
         why: String,
+        /// Whether its action was refused: then it has moved nothing.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        refused: bool,
     },
     /// The run stopped before the end. It can be gone on with.
     Stopped {

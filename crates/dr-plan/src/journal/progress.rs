@@ -58,6 +58,9 @@ impl Progress {
             Event::Done { step, .. } | Event::Skipped { step, .. } => {
                 self.steps.insert(step.clone(), StepState::Done);
             }
+            Event::Failed { step, refused: true, .. } => {
+                self.begun.remove(step);
+            }
             Event::Completed | Event::Abandoned { .. } => self.ended = true,
             Event::Opened(_)
             | Event::Resumed
@@ -82,7 +85,8 @@ impl Progress {
         self.steps.get(step).copied()
     }
 
-    /// Returns whether a step was ever begun, in contrast to one that was found done.
+    /// Returns whether a step was ever begun, in contrast to one that was found done, and to one
+    /// whose action was refused.
     #[must_use]
     pub fn was_begun(&self, step: &str) -> bool {
         self.begun.contains(step)

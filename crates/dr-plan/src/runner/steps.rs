@@ -209,8 +209,8 @@ impl Runner {
             return self.settle_at(now, check + 1, since, last_try);
         }
         let limit = self.current()?.time_limit();
-        if let Some(refused) = last_try {
-            return self.fail(now, &refused);
+        if let Some(why) = last_try {
+            return self.fail_as(now, why, true);
         }
         if now.since(since) >= limit {
             let says = self.seen_at(check).map(|check| check.says).unwrap_or_default();
@@ -223,9 +223,13 @@ impl Runner {
     }
 
     fn fail(&mut self, now: Timestamp, why: &str) -> Option<Effect> {
-        let (step, why) = (self.current()?.id.clone(), why.to_owned());
+        self.fail_as(now, why.to_owned(), false)
+    }
+
+    fn fail_as(&mut self, now: Timestamp, why: String, refused: bool) -> Option<Effect> {
+        let step = self.current()?.id.clone();
         let outcome = Outcome::StepFailed { step: step.clone(), why: why.clone() };
-        self.stop(now, Event::Failed { step, why }, outcome)
+        self.stop(now, Event::Failed { step, why, refused }, outcome)
     }
 }
 

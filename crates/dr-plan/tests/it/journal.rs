@@ -20,7 +20,11 @@ fn events() -> Vec<Event> {
             evidence: Vec::new(),
         },
         Event::Begun { step: "fence-writers".to_owned() },
-        Event::Failed { step: "fence-writers".to_owned(), why: "no answer".to_owned() },
+        Event::Failed {
+            step: "fence-writers".to_owned(),
+            why: "no answer".to_owned(),
+            refused: false,
+        },
         Event::Begun { step: "fence-writers".to_owned() },
         Event::Done { step: "fence-writers".to_owned(), evidence: Vec::new() },
         Event::Begun { step: "drain".to_owned() },

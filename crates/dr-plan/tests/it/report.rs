@@ -68,7 +68,7 @@ fn journal() -> Vec<dr_plan::journal::Entry> {
         (10, begun("fence-mirror")),
         (12, done("fence-mirror")),
         (20, begun("dns")),
-        (30, Event::Failed { step: "dns".to_owned(), why: "no answer".to_owned() }),
+        (30, Event::Failed { step: "dns".to_owned(), why: "no answer".to_owned(), refused: false }),
         (40, Event::Resumed),
         (41, begun("dns")),
         (80, done("dns")),

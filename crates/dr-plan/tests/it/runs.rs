@@ -222,6 +222,56 @@ fn who_stops_at_a_step_by_hand_comes_to_the_same_gates_again() {
     }
 }
 
+/// One action comes to nothing.
+struct ComesToNothing {
+    at: &'static str,
+    acted: Acted,
+}
+
+impl Fate for ComesToNothing {
+    fn act_on(&mut self, step: &str) -> (Acted, bool) {
+        let (acted, has_effect) = (self.acted.clone(), step != self.at);
+        if has_effect { (Acted::Accepted, true) } else { (acted, false) }
+    }
+}
+
+/// Nothing has moved: what stood before the step stands before it again.
+#[test]
+fn an_action_that_was_refused_is_tried_again_behind_the_same_gates() {
+    let plan = plan(PlanName::Switchover);
+    for (at, gate) in [("fence-writers", "lag"), ("fence-mirror", "writers-fenced")] {
+        let mut world = World::new(plan.clone());
+        let acted = Acted::Refused("no".to_owned());
+        let failed = world.process(Overrides::default(), &mut ComesToNothing { at, acted });
+        assert!(matches!(failed, Some(Outcome::StepFailed { .. })), "{failed:?}");
+        world.deny(&gate_probe(&plan, gate));
+        let stopped = world.process(Overrides::default(), &mut Well);
+        let Some(Outcome::GatesClosed(closed)) = stopped else { panic!("{at}: {stopped:?}") };
+        assert_eq!(closed[0].name, gate);
+        assert!(!world.acted.contains_key(at));
+        world.allow(&gate_probe(&plan, gate));
+        assert_eq!(world.process(Overrides::default(), &mut Well), Some(Outcome::Completed));
+    }
+}
+
+/// Nobody knows whether it has moved anything. Between the two runs the primary takes writes again.
+#[test]
+fn a_mirror_is_never_fenced_while_the_primary_takes_writes() {
+    let plan = plan(PlanName::Switchover);
+    let mut world = World::new(plan.clone());
+    let acted = Acted::Unknown("the answer was lost".to_owned());
+    let fate = &mut ComesToNothing { at: "fence-mirror", acted };
+    let failed = world.process(Overrides::default(), fate);
+    assert!(matches!(failed, Some(Outcome::StepFailed { .. })), "{failed:?}");
+    for gate in ["writers-fenced", "drained"] {
+        world.deny(&gate_probe(&plan, gate));
+        let stopped = world.process(Overrides::default(), &mut Well);
+        assert!(!world.acted.contains_key("fence-mirror"), "{gate}: {stopped:?}");
+        world.allow(&gate_probe(&plan, gate));
+    }
+    assert_eq!(world.process(Overrides::default(), &mut Well), Some(Outcome::Completed));
+}
+
 #[test]
 fn what_nobody_can_tell_closes_a_gate() {
     struct Blind;

@@ -22,6 +22,10 @@ pub(crate) trait Fate {
     fn act(&mut self) -> (Acted, bool) {
         (Acted::Accepted, true)
     }
+    /// The same, for one step.
+    fn act_on(&mut self, _step: &str) -> (Acted, bool) {
+        self.act()
+    }
     /// What a person says who is shown a step that is to be done by hand.
     fn by_hand(&mut self) -> Reply {
         Reply::Yes
@@ -165,7 +169,7 @@ impl World {
         assert!(progress.was_begun(step), "{step} is done before it is on the disk");
         let next = progress.next(&self.plan).unwrap();
         assert_eq!(next.id, step, "steps are done in their order");
-        let (acted, has_effect) = fate.act();
+        let (acted, has_effect) = fate.act_on(step);
         if has_effect {
             let count = self.acted.entry(step.to_owned()).or_default();
             *count += 1;

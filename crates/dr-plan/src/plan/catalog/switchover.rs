@@ -100,7 +100,15 @@ fn hand_over(topology: &Topology) -> Phase {
             )
             .firm(),
         )
-        .step(take_over::fence_mirror())
+        .step(
+            // Asked once more where a run goes on and passes the gates over.
+            take_over::fence_mirror()
+                .before(
+                    "the primary's API refuses, and its scope stands still",
+                    Probe::WritesRefused { side: Side::Primary },
+                )
+                .before("the checkpoint is the primary's newest revision", Probe::Drained),
+        )
         .step(take_over::stop_mirror(topology))
         .step(take_over::release_parked())
 }
