@@ -31,6 +31,20 @@ async fn a_standby_of_the_third_turn_does_not_go_on_where_it_was_in_the_first() 
     assert_equal_in_scope(&pair.east.dump().await, &pair.west.dump().await, everything);
 }
 
+/// The first gate of a failback says what to do about the file, and is judged by that.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roles_that_are_exchanged_late_are_those_that_a_failback_goes_by() {
+    let pair = Pair::start().await;
+    promote(&pair, true).await;
+    pair.lead_to(&pair.west);
+    let dr = Dr::new(&pair);
+    let told = dr.expect(1, &["failback", "--yes"]).await;
+    assert!(told.contains("gate domain-primary: Exchange the roles"), "{told}");
+    pair.write_topology(false, "");
+    let told = dr.expect(1, &["failback", "--yes"]).await;
+    assert!(told.contains("--attest review-writes"), "{told}");
+}
+
 /// Mirrors all that the primary has, then promotes the standby.
 async fn promote(pair: &Pair, primary_is_east: bool) {
     let (primary, standby) =

@@ -96,11 +96,12 @@ impl Place {
     }
 }
 
-/// A plan that tells somebody to exchange the roles in the file is gone on with after they did.
+/// A plan that tells somebody to exchange the roles in the file is gone on with after they did. A
+/// gate that tells so is judged by the file as it is.
 pub(crate) fn as_begun(topology: Topology, progress: Option<&Progress>) -> Topology {
     let swapped = topology.swapped();
     let begun_with_swapped = progress.is_some_and(|progress| {
-        !progress.ended() && progress.opening.topology_digest == swapped.digest().as_str()
+        progress.is_under_way() && progress.opening.topology_digest == swapped.digest().as_str()
     });
     if begun_with_swapped { swapped } else { topology }
 }

@@ -79,6 +79,13 @@ impl Progress {
         self.ended
     }
 
+    /// Returns whether it is in its middle: a step is begun or done, and the plan has not ended. What
+    /// only judged gates has moved nothing, and nobody has to go on with it.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        !self.ended && !self.steps.is_empty()
+    }
+
     /// Returns how far a step has come; `None` if it was never begun.
     #[must_use]
     pub fn of(&self, step: &str) -> Option<StepState> {

@@ -39,7 +39,7 @@ pub enum Refusal {
     /// The plan that was begun is another.
     #[error(
         "the journal is in the middle of `{begun}`, begun at {opened}; \
-         go on with that one, or abandon it with a reason"
+         go on with that one, or give it up: `etcd-dr abandon --reason TEXT`"
     )]
     OtherPlan {
         /// The one that was begun.
@@ -50,7 +50,7 @@ pub enum Refusal {
     /// The plan has the same name and says something else.
     #[error(
         "`{plan}` was begun at {opened} with another topology or another version of this program; \
-         go on with those, or abandon it with a reason"
+         go on with those, or give it up: `etcd-dr abandon --reason TEXT`"
     )]
     PlanChanged {
         /// Its name.
@@ -146,7 +146,8 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// The journal is in the middle of something else.
+    /// The journal is in the middle of something else. A run that came no further than its gates is
+    /// none: it is gone on with by the same, and forgotten by another.
     pub fn new(
         plan: Plan,
         topology: &Digest,
@@ -160,7 +161,8 @@ impl Runner {
             topology_digest: topology.to_string(),
             drill,
         };
-        let progress = journal.filter(|progress| !progress.ended());
+        let goes_on = |begun: &Progress| begun.is_under_way() || begun.opening == opening;
+        let progress = journal.filter(|begun| !begun.ended() && goes_on(begun));
         if let Some(Progress { opening: begun, opened, .. }) = &progress {
             if begun.plan != opening.plan {
                 let begun = begun.plan.to_string();

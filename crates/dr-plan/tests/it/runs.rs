@@ -357,7 +357,7 @@ fn an_action_that_somebody_has_done_before_is_skipped() {
 #[test]
 fn a_journal_in_the_middle_of_one_plan_refuses_another() {
     let mut world = World::new(plan(PlanName::Switchover));
-    world.process(Overrides::default(), &mut Once { at: 30, how: Death::Before });
+    world.process(Overrides::default(), &mut Once { at: 90, how: Death::Before });
     let progress = Progress::from(&world.entries());
     let start = |plan: Plan, topology: &[u8]| {
         let digest = Digest::of(topology);
@@ -368,6 +368,31 @@ fn a_journal_in_the_middle_of_one_plan_refuses_another() {
     let changed = start(plan(PlanName::Switchover), b"another pair").unwrap_err();
     assert!(matches!(changed, Refusal::PlanChanged { .. }), "{changed}");
     assert!(start(plan(PlanName::Switchover), b"the pair").is_ok());
+}
+
+/// The gate of a failover that says "use a switchover" is followed, and so is one that says what to
+/// correct in the topology file.
+#[test]
+fn a_run_that_came_no_further_than_its_gates_binds_nobody() {
+    let failover = plan(PlanName::Failover);
+    let mut world = World::new(failover.clone());
+    world.deny(&gate_probe(&failover, "primary-gone"));
+    let stopped = world.process(Overrides::default(), &mut Well);
+    assert!(matches!(stopped, Some(Outcome::GatesClosed(_))), "{stopped:?}");
+    let progress = Progress::from(&world.entries());
+    for (name, topology) in [(PlanName::Switchover, "the pair"), (PlanName::Failover, "mended")] {
+        let digest = Digest::of(topology.as_bytes());
+        let runner =
+            Runner::new(plan(name), &digest, false, Overrides::default(), progress.clone());
+        let mut runner = runner.unwrap();
+        let begins = runner.handle(Timestamp::from_ms(1), Input::Start);
+        assert!(matches!(begins, Effect::Journal(Event::Opened(_))), "{begins:?}");
+    }
+    // The same one goes on: what it costs is reckoned from when it was begun.
+    let runner =
+        Runner::new(failover, &Digest::of(b"the pair"), false, Overrides::default(), progress);
+    let goes_on = runner.unwrap().handle(Timestamp::from_ms(1), Input::Start);
+    assert_eq!(goes_on, Effect::Journal(Event::Resumed));
 }
 
 #[test]
