@@ -49,7 +49,7 @@ impl Etcds {
         match verdict {
             CheckVerdict::InSync => Acted::Accepted,
             CheckVerdict::Drift => Acted::Refused(format!("the check found drift: {told}")),
-            CheckVerdict::Inconclusive => Acted::Refused(told),
+            CheckVerdict::Inconclusive => Acted::Undecided(told),
         }
     }
 

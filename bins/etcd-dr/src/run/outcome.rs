@@ -44,17 +44,18 @@ impl Ended {
                 format!("gates are closed: {}", names.join(", "))
             }
             Self::By(Outcome::Declined { phase }) => format!("phase {phase} was not confirmed"),
-            Self::By(Outcome::StepFailed { step, why }) => format!("step {step}: {why}"),
+            Self::By(Outcome::StepFailed { step, why, .. }) => format!("step {step}: {why}"),
             Self::By(Outcome::NotStarted) => "nothing was begun".to_owned(),
             Self::Stopped { why } => why.clone(),
         }
     }
 
-    /// A gate of which nobody can tell is not a gate that is not met.
+    /// A gate or a step of which nobody can tell is not one that is not met.
     fn exit(&self) -> Exit {
         match self {
             Self::By(Outcome::Completed) => Exit::Done,
             Self::By(Outcome::GatesClosed(gates)) if !gates.iter().any(fails) => Exit::Undecided,
+            Self::By(Outcome::StepFailed { undecided: true, .. }) => Exit::Undecided,
             Self::By(_) | Self::Stopped { .. } => Exit::Differs,
         }
     }

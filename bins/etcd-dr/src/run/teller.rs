@@ -91,6 +91,7 @@ impl Teller {
         match acted {
             Acted::Accepted => {}
             Acted::Refused(why) => self.once(format!("  refused: {why}")),
+            Acted::Undecided(why) => self.once(format!("  it could not be decided: {why}")),
             Acted::Unknown(why) => self.once(format!("  it may have been done: {why}")),
         }
     }

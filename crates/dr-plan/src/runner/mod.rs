@@ -30,6 +30,7 @@ use crate::digest::Digest;
 use crate::finding::Finding;
 use crate::journal::{Event, Opening, Progress, StepState};
 use crate::plan::{Kind, Phase, Plan, Step};
+use crate::runner::steps::Failed;
 use crate::time::Timestamp;
 
 /// Why a run does not start.
@@ -130,7 +131,7 @@ enum Stage {
     /// It is being done.
     Acting,
     /// Does its `after` hold by now?
-    Settling { check: usize, since: Timestamp, last_try: Option<String> },
+    Settling { check: usize, since: Timestamp, last_try: Option<Failed> },
     /// Not yet.
     SettleWait { since: Timestamp },
     /// The journal says that the step is done.

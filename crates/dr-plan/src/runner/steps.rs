@@ -35,7 +35,8 @@ impl Runner {
             (Stage::Acting, Input::Acted(acted)) => {
                 let last_try = match acted {
                     Acted::Accepted | Acted::Unknown(_) => None,
-                    Acted::Refused(why) => Some(why),
+                    Acted::Refused(why) => Some(Failed { why, undecided: false, refused: true }),
+                    Acted::Undecided(why) => Some(Failed { why, undecided: true, refused: true }),
                 };
                 self.settle(now, now, last_try)
             }
@@ -112,7 +113,12 @@ impl Runner {
         if unsettled && matches!(step.kind, Kind::Automatic(_)) {
             // It may be done, or on its way. Doing it now could be doing it twice.
             if now.since(since) >= step.time_limit() {
-                return self.fail(now, "whether it is done already could not be told");
+                let open = self.findings.iter().find(|finding| finding.verdict != Verdict::Holds);
+                let open = open.map_or_else(String::new, |Finding { says, verdict, evidence }| {
+                    format!(": {says}: {}: {evidence}", verdict.as_str())
+                });
+                let why = format!("whether it is done already could not be told{open}");
+                return self.fail(now, Failed { why, undecided: true, refused: false });
             }
             self.stage = Stage::FirstWait { since };
             return Some(Effect::Wait(PAUSE));
@@ -137,7 +143,8 @@ impl Runner {
         }
         let says = self.current()?.before.get(check)?.says.clone();
         let Answer { verdict, evidence } = answer;
-        self.fail(now, &format!("before it: {says}: {}: {evidence}", verdict.as_str()))
+        let why = format!("before it: {says}: {}: {evidence}", verdict.as_str());
+        self.fail(now, Failed { why, undecided: verdict == Verdict::Unknown, refused: false })
     }
 
     fn act(&mut self, now: Timestamp, earlier: Option<Timestamp>) -> Option<Effect> {
@@ -162,7 +169,10 @@ impl Runner {
     fn done_by_hand(&mut self, now: Timestamp, reply: &Reply) -> Option<Effect> {
         match reply {
             Reply::Yes => self.settle(now, now, None),
-            Reply::No | Reply::Typed(_) => self.fail(now, "a person stopped here"),
+            Reply::No | Reply::Typed(_) => {
+                let why = "a person stopped here".to_owned();
+                self.fail(now, Failed { why, undecided: false, refused: false })
+            }
         }
     }
 
@@ -171,7 +181,7 @@ impl Runner {
         &mut self,
         now: Timestamp,
         since: Timestamp,
-        last_try: Option<String>,
+        last_try: Option<Failed>,
     ) -> Option<Effect> {
         self.findings.clear();
         self.settle_at(now, 0, since, last_try)
@@ -182,7 +192,7 @@ impl Runner {
         now: Timestamp,
         check: usize,
         since: Timestamp,
-        last_try: Option<String>,
+        last_try: Option<Failed>,
     ) -> Option<Effect> {
         let begun = self.begun();
         if let Some(next) = self.seen_at(check) {
@@ -201,7 +211,7 @@ impl Runner {
         now: Timestamp,
         check: usize,
         since: Timestamp,
-        last_try: Option<String>,
+        last_try: Option<Failed>,
         answer: Answer,
     ) -> Option<Effect> {
         if answer.verdict == Verdict::Holds {
@@ -209,28 +219,37 @@ impl Runner {
             return self.settle_at(now, check + 1, since, last_try);
         }
         let limit = self.current()?.time_limit();
-        if let Some(why) = last_try {
-            return self.fail_as(now, why, true);
+        if let Some(failed) = last_try {
+            return self.fail(now, failed);
         }
         if now.since(since) >= limit {
             let says = self.seen_at(check).map(|check| check.says).unwrap_or_default();
-            let (verdict, evidence) = (answer.verdict.as_str(), answer.evidence);
+            let (verdict, evidence) = (answer.verdict.as_str(), &answer.evidence);
             let waited = limit.as_secs();
-            return self.fail(now, &format!("after {waited} s: {says}: {verdict}: {evidence}"));
+            let why = format!("after {waited} s: {says}: {verdict}: {evidence}");
+            let undecided = answer.verdict == Verdict::Unknown;
+            return self.fail(now, Failed { why, undecided, refused: false });
         }
         self.stage = Stage::SettleWait { since };
         Some(Effect::Wait(PAUSE))
     }
 
-    fn fail(&mut self, now: Timestamp, why: &str) -> Option<Effect> {
-        self.fail_as(now, why.to_owned(), false)
-    }
-
-    fn fail_as(&mut self, now: Timestamp, why: String, refused: bool) -> Option<Effect> {
+    fn fail(&mut self, now: Timestamp, failed: Failed) -> Option<Effect> {
+        let Failed { why, undecided, refused } = failed;
         let step = self.current()?.id.clone();
-        let outcome = Outcome::StepFailed { step: step.clone(), why: why.clone() };
+        let outcome = Outcome::StepFailed { step: step.clone(), why: why.clone(), undecided };
         self.stop(now, Event::Failed { step, why, refused }, outcome)
     }
+}
+
+/// How a step failed.
+#[derive(Clone, Debug)]
+pub(super) struct Failed {
+    why: String,
+    /// Nobody could tell.
+    undecided: bool,
+    /// Its action has moved nothing.
+    refused: bool,
 }
 
 fn statement(probe: &Probe) -> Option<String> {

@@ -31,6 +31,8 @@ pub enum Acted {
     Accepted,
     /// It was refused, or can't be done.
     Refused(String),
+    /// It was to find something out, and did not; nothing is changed.
+    Undecided(String),
     /// Nobody knows: the answer was lost. The `after` checks will tell.
     Unknown(String),
 }
@@ -131,6 +133,8 @@ pub enum Outcome {
         step: String,
         /// Why.
         why: String,
+        /// Whether nobody could tell, in contrast to what is known not to be so.
+        undecided: bool,
     },
 }
 

@@ -77,16 +77,24 @@ fn fence(verdict: Verdict) -> impl FnMut(&Check, bool) -> Verdict {
 }
 
 fn failed(ran: &Ran) -> (&str, &str) {
-    let Outcome::StepFailed { step, why } = &ran.outcome else { panic!("{:?}", ran.outcome) };
+    let Outcome::StepFailed { step, why, .. } = &ran.outcome else { panic!("{:?}", ran.outcome) };
     (step, why)
+}
+
+/// Whether it failed for want of an answer.
+fn undecided(ran: &Ran) -> bool {
+    matches!(ran.outcome, Outcome::StepFailed { undecided: true, .. })
 }
 
 #[test]
 fn what_nobody_can_tell_is_waited_for_and_never_acted_upon() {
     for verdict in [Verdict::Unknown, Verdict::Pending] {
         let ran = run(PlanName::Switchover, fence(verdict), accept, agree);
-        let why = "whether it is done already could not be told";
-        assert_eq!(failed(&ran), ("fence-writers", why));
+        let seen = verdict.as_str();
+        let why = "whether it is done already could not be told: the primary's API refuses, and its \
+                   scope stands still";
+        assert_eq!(failed(&ran), ("fence-writers", format!("{why}: {seen}: seen").as_str()));
+        assert!(undecided(&ran));
         assert_eq!(ran.acted, Vec::<String>::new());
         // As long as the step may take, and one pause more at most.
         assert!((600..=602).contains(&ran.seconds), "{}", ran.seconds);
@@ -107,6 +115,16 @@ fn a_refused_action_fails_at_once_with_the_reason() {
     let refuse = |_: &str| Acted::Refused("the API says forbidden".to_owned());
     let ran = run(PlanName::Switchover, fence(Verdict::Fails), refuse, agree);
     assert_eq!(failed(&ran), ("fence-writers", "the API says forbidden"));
+    assert!(!undecided(&ran));
+    assert_eq!(ran.seconds, 0);
+}
+
+#[test]
+fn an_action_that_comes_to_no_conclusion_fails_at_once_and_decides_nothing() {
+    let undecided_check = |_: &str| Acted::Undecided("the primary was not read".to_owned());
+    let ran = run(PlanName::Switchover, fence(Verdict::Fails), undecided_check, agree);
+    assert_eq!(failed(&ran), ("fence-writers", "the primary was not read"));
+    assert!(undecided(&ran));
     assert_eq!(ran.seconds, 0);
 }
 
