@@ -44,7 +44,7 @@ async fn mistakes_of_file_and_command_line_are_told_before_anything_is_asked() {
 async fn the_line_to_go_on_with_goes_on_when_it_is_pasted() {
     let (pair, _mirror, dr) = mirrored().await;
     let journal = pair.path("the night's journal.jsonl");
-    let plan = ["switchover", "--journal", journal.to_str().unwrap()];
+    let plan = ["switchover", "--yes", "--journal", journal.to_str().unwrap()];
     let told = dr.expect(1, &plan).await;
     let (_, line) = told.split_once("next: then go on: ").unwrap();
     let line = line.lines().next().unwrap().to_owned();
@@ -71,8 +71,14 @@ async fn a_signal_ends_a_run_with_130_and_a_second_run_is_kept_out() {
     let (_, line) = told.split_once("go on with `").unwrap();
     assert!(line.contains("etcd-dr switchover --yes"), "{}", run.tail(5));
     // Another plan is refused as long as this one is in the middle.
-    let told = dr.expect(4, &["failover", "--yes"]).await;
-    assert!(told.contains("in the middle of `switchover`"), "{told}");
+    for how in ["--yes", "--dry-run"] {
+        let told = dr.expect(4, &["failover", how]).await;
+        assert!(told.contains("in the middle of `switchover`"), "{told}");
+        assert!(told.contains("`etcd-dr abandon --reason TEXT`"), "{told}");
+    }
+    // What is moved already has its gates behind it; and what is done may be named.
+    let told = dr.expect(0, &["switchover", "--dry-run", "--from", "drain"]).await;
+    assert!(told.contains("step drain: done, by the journal"), "{told}");
     // What only a person can tell stops an unattended run, and is told.
     pair.lead_to(&pair.west);
     let told = dr.expect(1, &["switchover", "--yes"]).await;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use dr_plan::journal::{Progress, StepState};
-use dr_plan::plan::{Check, Kind, Plan, PlanName, Step};
+use dr_plan::plan::{Check, Gate, Kind, Phase, Plan, PlanName, Step};
 use dr_plan::report::rpo;
 use dr_plan::runner::{Overrides, Rehearsal, Rehearsed};
 use dr_plan::samples::Samples;
@@ -16,12 +16,13 @@ use crate::cli::Form;
 use crate::files;
 use crate::flags::{DrillFlags, RunFlags};
 use crate::interrupt::until_interrupted;
-use crate::run::{JournalFile, Pair, Place, as_begun, refused};
+use crate::run::{JournalFile, Pair, Place, Prepared};
 
 /// What was found out, and how long that took.
 struct Found {
     plan: Plan,
     progress: Option<Progress>,
+    overrides: Overrides,
     rehearsed: Vec<(Rehearsed, Finding)>,
     took: Duration,
 }
@@ -29,15 +30,12 @@ struct Found {
 /// Says what a run would do. The journal is read and not locked; nothing is written anywhere.
 pub(crate) fn dry_run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, Failure> {
     form.is_for_results()?;
-    let topology = files::topology(&flags.topology)?;
     let place = Place::new(flags);
-    let progress = Progress::from(&JournalFile::look(&place.journal)?);
-    let progress = progress.filter(|progress| !progress.ended());
-    let topology = as_begun(topology, progress.as_ref());
-    let plan = Plan::new(name, &topology);
-    Overrides::new(&plan, flags.overridden()?).map_err(|no| refused(&no))?;
+    let entries = JournalFile::look(&place.journal)?;
+    let Prepared { topology, plan, overrides, runner, .. } = Prepared::new(name, flags, &entries)?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
-    let found = until_interrupted(async { Ok(look(&pair, plan, progress).await) })?;
+    let progress = runner.progress().cloned();
+    let found = until_interrupted(async { Ok(look(&pair, plan, progress, overrides).await) })?;
     match form {
         Form::Json => output::json(&found.as_json(None))?,
         Form::Text | Form::Markdown | Form::Html => output::result(&found.as_text())?,
@@ -55,7 +53,7 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
     let (found, samples) = until_interrupted(async {
         let sampled = sample(&pair, flags.seconds);
-        Ok(tokio::join!(look(&pair, plan, None), sampled))
+        Ok(tokio::join!(look(&pair, plan, None, Overrides::default()), sampled))
     })?;
     if let Some(file) = &flags.samples {
         files::add_samples(file, &samples)?;
@@ -81,14 +79,14 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
     Ok(found.exit())
 }
 
-async fn look(pair: &Pair, plan: Plan, progress: Option<Progress>) -> Found {
+async fn look(pair: &Pair, plan: Plan, progress: Option<Progress>, overrides: Overrides) -> Found {
     let began = Instant::now();
     let mut rehearsal = Rehearsal::new(&plan);
     while let Some(Check { probe, .. }) = rehearsal.next_probe() {
         rehearsal.answer(pair.probe(&probe, None).await);
     }
     let rehearsed = rehearsal.found().to_vec();
-    Found { plan, progress, rehearsed, took: began.elapsed() }
+    Found { plan, progress, overrides, rehearsed, took: began.elapsed() }
 }
 
 /// Looks at the lag once a second.
@@ -132,15 +130,21 @@ impl Found {
     }
 
     /// Gates of the phase that is next, and how each stands; what only a person can tell is not
-    /// counted. Gates of later phases wait for what comes before them.
+    /// counted, nor what is overridden. Gates of later phases wait for what comes before them, and
+    /// those of a phase that has begun to move the world are behind it.
     fn next_gates(&self) -> Vec<(&str, Verdict)> {
         let next = self
             .plan
             .phases
             .iter()
             .find(|phase| phase.steps.iter().any(|step| !self.is_done(&step.id)));
+        let moved = |phase: &&Phase| {
+            self.progress.as_ref().is_some_and(|progress| progress.has_moved(phase))
+        };
+        let next = next.filter(|phase| !moved(phase));
         let gates = next.map(|phase| phase.gates.as_slice()).unwrap_or_default();
-        let stands = |gate: &dr_plan::plan::Gate| {
+        let counts = |gate: &&Gate| self.overrides.reason(&gate.name).is_none();
+        let stands = |gate: &Gate| {
             let of = Rehearsed::Gate(gate.name.clone());
             let asked = gate.evidence.iter().map(|check| check.probe.asks_a_person());
             let seen = self.of(&of).zip(asked).filter(|(_, person)| !person);
@@ -153,7 +157,7 @@ impl Found {
                 Verdict::Unknown
             }
         };
-        gates.iter().map(|gate| (gate.name.as_str(), stands(gate))).collect()
+        gates.iter().filter(counts).map(|gate| (gate.name.as_str(), stands(gate))).collect()
     }
 
     fn exit(&self) -> Exit {
@@ -173,7 +177,7 @@ impl Found {
         let closed = gates.iter().filter(|(_, verdict)| *verdict != Verdict::Holds);
         let closed: Vec<&str> = closed.map(|(name, _)| *name).collect();
         if closed.is_empty() {
-            return "every gate of what is next is open, as far as a program can tell".to_owned();
+            return "every gate of what is next is open, or overridden, as far as a program can tell".to_owned();
         }
         format!("gates of what is next are closed: {}", closed.join(", "))
     }

@@ -1,6 +1,6 @@
 //! `--from STEP`: what comes before that step must be done already.
 
-use dr_plan::journal::{Event, Progress, StepState};
+use dr_plan::journal::Event;
 use dr_plan::plan::Plan;
 use mirror_config::Failure;
 
@@ -17,22 +17,14 @@ impl StartAt {
     ///
     /// # Errors
     ///
-    /// The plan has no such step, or it is done.
-    pub(super) fn new(
-        plan: &Plan,
-        step: Option<&str>,
-        progress: Option<&Progress>,
-    ) -> Result<Self, Failure> {
+    /// The plan has no such step.
+    pub(super) fn new(plan: &Plan, step: Option<&str>) -> Result<Self, Failure> {
         let Some(step) = step else { return Ok(Self::default()) };
         let names: Vec<&str> = plan.steps().map(|step| step.id.as_str()).collect();
         let Some(at) = names.iter().position(|name| *name == step) else {
             let known = names.join(", ");
             return Err(Failure::usage(format!("--from: `{step}` is no step; they are {known}")));
         };
-        let done = progress.filter(|progress| !progress.ended()).and_then(|done| done.of(step));
-        if done == Some(StepState::Done) {
-            return Err(Failure::usage(format!("--from: `{step}` is done already")));
-        }
         let before = names.into_iter().take(at).map(str::to_owned).collect();
         Ok(Self { step: Some(step.to_owned()), before })
     }
@@ -72,7 +64,7 @@ mod tests {
 
     #[test]
     fn nothing_before_the_step_is_begun_and_the_step_itself_is() {
-        let from = StartAt::new(&plan(), Some("fence-mirror"), None).unwrap();
+        let from = StartAt::new(&plan(), Some("fence-mirror")).unwrap();
         let begun = |step: &str| Event::Begun { step: step.to_owned() };
         assert!(from.forbids(&begun("drain")).is_some_and(|why| why.contains("`drain`")));
         assert_eq!(from.forbids(&begun("fence-mirror")), None);
@@ -81,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_step_that_is_none_is_told_with_those_that_are() {
-        let failure = StartAt::new(&plan(), Some("fence"), None).unwrap_err();
+        let failure = StartAt::new(&plan(), Some("fence")).unwrap_err();
         assert!(failure.message.contains("fence-mirror"), "{}", failure.message);
     }
 }

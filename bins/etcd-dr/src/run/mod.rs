@@ -9,25 +9,25 @@ mod guard;
 mod journal_file;
 mod outcome;
 mod pair;
+mod prepared;
 mod teller;
 mod whom;
 
 pub(crate) use journal_file::JournalFile;
 pub(crate) use pair::Pair;
+pub(crate) use prepared::Prepared;
 pub(crate) use whom::operator;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use dr_plan::Timestamp;
-use dr_plan::journal::{Event, Progress};
-use dr_plan::plan::{Plan, PlanName};
-use dr_plan::runner::{Effect, Input, Outcome, Overrides, Refusal, Runner};
-use dr_plan::topology::Topology;
+use dr_plan::journal::Event;
+use dr_plan::plan::PlanName;
+use dr_plan::runner::{Effect, Input, Outcome, Runner};
 use mirror_config::{Exit, Failure};
 
 use crate::cli::Form;
-use crate::files;
 use crate::flags::RunFlags;
 use crate::interrupt::until_interrupted;
 use asker::{Asker, Said};
@@ -41,17 +41,10 @@ const JOURNAL: &str = "journal.jsonl";
 /// Runs a plan, or goes on with it.
 pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, Failure> {
     form.is_for_results()?;
-    let topology = files::topology(&flags.topology)?;
     let place = Place::new(flags);
     let (journal, entries) = JournalFile::open(&place.journal)?;
-    let progress = Progress::from(&entries);
-    let topology = as_begun(topology, progress.as_ref());
-    let plan = Plan::new(name, &topology);
-    let overrides = Overrides::new(&plan, flags.overridden()?).map_err(|no| refused(&no))?;
-    let from = StartAt::new(&plan, flags.from.as_deref(), progress.as_ref())?;
-    let asker = Asker::new(&plan, flags)?;
-    let runner = Runner::new(plan.clone(), &topology.digest(), false, overrides, progress)
-        .map_err(|no| refused(&no))?;
+    let Prepared { topology, plan, runner, asker, from, .. } =
+        Prepared::new(name, flags, &entries)?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
     let mut performer =
         Performer { runner, journal, pair, asker, from, teller: Teller::new(&plan) };
@@ -94,24 +87,6 @@ impl Place {
         let journal = journal.map_or_else(|| folder.join(JOURNAL), Path::to_owned);
         Self { folder, journal }
     }
-}
-
-/// A plan that tells somebody to exchange the roles in the file is gone on with after they did. A
-/// gate that tells so is judged by the file as it is.
-pub(crate) fn as_begun(topology: Topology, progress: Option<&Progress>) -> Topology {
-    let swapped = topology.swapped();
-    let begun_with_swapped = progress.is_some_and(|progress| {
-        progress.is_under_way() && progress.opening.topology_digest == swapped.digest().as_str()
-    });
-    if begun_with_swapped { swapped } else { topology }
-}
-
-/// A mistake on the command line is one of usage; the rest is a guard that holds.
-pub(crate) fn refused(refusal: &Refusal) -> Failure {
-    if matches!(refusal, Refusal::NoReason { .. } | Refusal::NoSuchGate { .. }) {
-        return Failure::usage(format!("--override: {refusal}"));
-    }
-    Failure::refused(refusal)
 }
 
 /// Does what the state machine says.

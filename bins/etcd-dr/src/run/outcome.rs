@@ -72,7 +72,11 @@ impl Ended {
                 next.push(format!("gate {name}: {mend}{pass}"));
             }
         }
-        next.push(format!("then go on: {resume}"));
+        next.push(match self {
+            // What it said may be to call it otherwise.
+            Self::Stopped { .. } => format!("go on, with what was said above: {resume}"),
+            Self::By(_) => format!("then go on: {resume}"),
+        });
         next
     }
 }

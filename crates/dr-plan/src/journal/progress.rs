@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::journal::{Entry, Event, Opening};
-use crate::plan::{Plan, Step};
+use crate::plan::{Kind, Phase, Plan, Step};
 use crate::time::Timestamp;
 
 /// How far the last plan of a journal has come.
@@ -97,6 +97,16 @@ impl Progress {
     #[must_use]
     pub fn was_begun(&self, step: &str) -> bool {
         self.begun.contains(step)
+    }
+
+    /// Returns whether a phase has begun to move the world: then its gates are behind it.
+    ///
+    /// A step that a person does never counts: one may be shown it and stop there, and what is done
+    /// by hand closes no gate before it.
+    #[must_use]
+    pub fn has_moved(&self, phase: &Phase) -> bool {
+        let moves = |step: &&Step| matches!(step.kind, Kind::Automatic(_));
+        phase.steps.iter().filter(moves).any(|step| self.was_begun(&step.id))
     }
 
     /// Returns the step that is next: the first that is not done.

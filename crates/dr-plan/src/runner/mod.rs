@@ -29,7 +29,7 @@ pub use words::{Acted, ClosedGate, Effect, Input, Outcome, Question, Reply};
 use crate::digest::Digest;
 use crate::finding::Finding;
 use crate::journal::{Event, Opening, Progress, StepState};
-use crate::plan::{Kind, Phase, Plan, Step};
+use crate::plan::{Phase, Plan};
 use crate::runner::steps::Failed;
 use crate::time::Timestamp;
 
@@ -189,6 +189,12 @@ impl Runner {
         })
     }
 
+    /// Returns what the journal says of this run so far; `None` if it begins anew.
+    #[must_use]
+    pub const fn progress(&self) -> Option<&Progress> {
+        self.progress.as_ref()
+    }
+
     /// Takes what happened and returns what to do next.
     ///
     /// An input that does not answer what is outstanding changes nothing: what is outstanding is
@@ -249,12 +255,9 @@ impl Runner {
         };
         (self.phase, self.step) = (phase, step);
         // The world may have moved since the gates were judged, so a new run judges them again,
-        // unless the phase itself has begun to move it. A step that a person does never counts:
-        // one may be shown it and stop there, and what is done by hand closes no gate before it.
-        let moves = |step: &Step| matches!(step.kind, Kind::Automatic(_));
-        let begun = |id: &str| self.progress.as_ref().is_some_and(|done| done.was_begun(id));
-        let moved = |of: &Phase| of.steps.iter().any(|step| moves(step) && begun(&step.id));
-        let moved = self.phase().is_some_and(moved);
+        // unless the phase itself has begun to move it.
+        let moved = self.phase().zip(self.progress.as_ref());
+        let moved = moved.is_some_and(|(phase, progress)| progress.has_moved(phase));
         if moved || self.entered == Some(phase) {
             return self.first_look(now);
         }

@@ -37,7 +37,9 @@ impl Overrides {
         Ok(Self(overrides))
     }
 
-    pub(super) fn reason(&self, gate: &str) -> Option<&str> {
+    /// Returns why a gate may be passed; `None` if it may not.
+    #[must_use]
+    pub fn reason(&self, gate: &str) -> Option<&str> {
         self.0.get(gate).map(String::as_str)
     }
 }
