@@ -73,6 +73,24 @@ fn init_names_what_is_left_to_fill_in() {
 }
 
 #[test]
+fn init_refuses_an_answer_that_can_not_be_meant_and_writes_the_others_as_they_are() {
+    let made = etcd_dr(&["init", "--primary-vip", "east", "--standby-vip", "10.1.0.100"]);
+    assert_eq!((made.status.code(), stdout(&made).as_str()), (Some(2), ""));
+    let told = stderr(&made);
+    assert!(told.starts_with("error: primary.vip: is no IP address; "), "{told}");
+    assert!(!told.contains("placeholder"), "{told}");
+
+    // In YAML these would be a mapping, a comment, a number and a truth.
+    let names = ["a: b", "east #1", "007", "true"];
+    for name in names {
+        let made = etcd_dr(&["init", "--primary-name", "e", "--certificate", name]);
+        assert_eq!(made.status.code(), Some(0), "{}", stderr(&made));
+        assert!(stdout(&made).contains(&format!("  certificate: \"{name}\"\n")), "{name}");
+        assert!(!stderr(&made).contains("certificate"), "{}", stderr(&made));
+    }
+}
+
+#[test]
 fn every_mistake_of_a_topology_is_a_line_and_the_code_is_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = topology(folder.path());

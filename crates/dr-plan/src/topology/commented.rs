@@ -22,8 +22,25 @@ impl Topology {
     }
 }
 
-fn or<'a>(answer: &'a str, placeholder: &'a str) -> &'a str {
-    if answer.is_empty() { placeholder } else { answer }
+fn or(answer: &str, placeholder: &str) -> String {
+    scalar(if answer.is_empty() { placeholder } else { answer })
+}
+
+/// A text as YAML reads it back: as it is, or in quotes where it would be read as something else.
+fn scalar(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "./_-@<>".contains(c);
+    let is_word = text.starts_with(|c: char| c.is_ascii_alphabetic() || "/<".contains(c));
+    let is_value = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"]
+        .contains(&text.to_ascii_lowercase().as_str());
+    if is_word && !is_value && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    quoted(text)
+}
+
+/// In quotes, as JSON and YAML have them.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 fn platform(answers: &Answers) -> String {
@@ -49,7 +66,7 @@ platform:
 }
 
 fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> String {
-    let vip = or(&answers.vip, "<VIP>");
+    let vip = quoted(if answers.vip.is_empty() { "<VIP>" } else { &answers.vip });
     let mut text = format!(
         "
 # {note}
@@ -57,11 +74,11 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
   # Typed by hand to confirm what can't be undone.
   name: {name}
   # Its own virtual IP, served by a load balancer that you provide.
-  vip: \"{vip}\"
+  vip: {vip}
   # Whether the load balancer forwards port 2379, as plain TCP, to etcd.
   etcd_through_vip: false
   # The platform's other addresses, as set at installation; its own virtual IP is one of them.
-  other_addresses: [\"{vip}\"]
+  other_addresses: [{vip}]
   # The user for ssh on its nodes.
   ssh_user: root
   # Every control-plane node. Names that tell which cluster a node belongs to spare confusion.
@@ -73,7 +90,8 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
     let nodes: &[_] = if answers.nodes.is_empty() { &unknown } else { &answers.nodes };
     for (name, address) in nodes {
         // Writing to a String does not fail.
-        let _ = writeln!(text, "    - {{name: {name}, address: \"{address}\"}}");
+        let (name, address) = (scalar(name), quoted(address));
+        let _ = writeln!(text, "    - {{name: {name}, address: {address}}}");
     }
     let endpoints: Vec<String> = answers
         .nodes
@@ -83,7 +101,7 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
                 if address.contains(':') { format!("[{address}]") } else { address.clone() }
             },
         )
-        .map(|host| format!("\"https://{host}:2379\""))
+        .map(|host| quoted(&format!("https://{host}:2379")))
         .collect();
     let endpoints =
         if endpoints.is_empty() { "\"<ETCD-URL>\"".to_owned() } else { endpoints.join(", ") };

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::mistake::Mistake;
+use super::mistake::{Mistake, PLACEHOLDER};
 use super::nearest::nearest;
 
 /// What was wrong so far.
@@ -81,7 +81,7 @@ impl<'a> Fields<'a> {
             }
         };
         if text.starts_with('<') && text.ends_with('>') {
-            self.wrong(name, format!("is still the placeholder {text}"), "fill it in");
+            self.wrong(name, format!("{PLACEHOLDER} {text}"), "fill it in");
             return String::new();
         }
         if text.chars().any(|c| c.is_control() || "'\"`$\\".contains(c)) {

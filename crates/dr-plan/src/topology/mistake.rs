@@ -13,6 +13,11 @@ pub struct Mistake {
     pub mend: String,
 }
 
+/// How what is wrong with a text that is not filled in begins.
+pub(super) const PLACEHOLDER: &str = "is still the placeholder";
+/// What is wrong with a list that is not filled in.
+pub(super) const EMPTY: &str = "is empty";
+
 impl Mistake {
     pub(super) fn new(
         field: impl Into<String>,
@@ -20,6 +25,12 @@ impl Mistake {
         mend: impl Into<String>,
     ) -> Self {
         Self { field: field.into(), wrong: wrong.into(), mend: mend.into() }
+    }
+
+    /// Returns whether the field is left to fill in, in contrast to one that is filled in wrong.
+    #[must_use]
+    pub fn is_left_open(&self) -> bool {
+        self.wrong.starts_with(PLACEHOLDER) || self.wrong == EMPTY
     }
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::cluster::{Cluster, EtcdAccess, Registry, RegistryKind};
-use super::mistake::Mistake;
+use super::mistake::{EMPTY, Mistake};
 use super::{Mirror, Platform, Topology, WorkloadCluster};
 
 /// Adds everything that is wrong.
@@ -73,7 +73,7 @@ fn cluster(
         }
     }
     if cluster.nodes.is_empty() {
-        wrong(at("nodes"), "is empty", "list every control-plane node".to_owned());
+        wrong(at("nodes"), EMPTY, "list every control-plane node".to_owned());
     }
     for (index, node) in cluster.nodes.iter().enumerate() {
         let field = || format!("{role}.nodes[{index}].address");
@@ -93,7 +93,7 @@ fn etcd(role: &str, etcd: &EtcdAccess, wrong: &mut impl FnMut(String, &str, Stri
     let at = |name: &str| format!("{role}.etcd.{name}");
     if etcd.endpoints.is_empty() {
         let mend = "list the URLs of its members, such as https://10.0.0.1:2379".to_owned();
-        wrong(at("endpoints"), "is empty", mend);
+        wrong(at("endpoints"), EMPTY, mend);
     }
     for (index, endpoint) in etcd.endpoints.iter().enumerate() {
         if !etcd_url(endpoint) {
