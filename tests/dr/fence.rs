@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use end_to_end::{Direction, Mirror, Proxy, eventually};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::pair::{KEYS, Pair, settings};
 use crate::run::Dr;
+use crate::terminal::Terminal;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands() {
@@ -66,4 +68,33 @@ async fn a_transaction_that_was_on_its_way_when_the_fence_was_raised_never_lands
         pair.west.dump().await.keys.contains_key(&arrived).then_some(())
     })
     .await;
+}
+
+/// The most dangerous question of all can be left, as any other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_ends_the_question_before_the_fence_and_its_word_raises_it() {
+    let pair = Pair::start().await;
+    pair.write_topology(true, "");
+    let dr = Dr::new(&pair);
+    for (typed, code) in [(None, 130), (Some("east"), 4), (Some("west"), 0)] {
+        let told = dr.expect(1, &["fence", "--show"]).await;
+        assert_eq!(told.trim(), "the standby is not promoted");
+        let (mut terminal, input) = Terminal::open();
+        let questions = || dr.told().matches("Type west to go on: ").count();
+        let before = questions();
+        let mut run = dr.start_at(input, &["fence"]);
+        eventually("it asks", Duration::from_secs(30), async || {
+            (questions() > before).then_some(())
+        })
+        .await;
+        match typed {
+            Some(word) => terminal.types(word),
+            None => run.signal(Signal::INT),
+        }
+        assert_eq!(run.wait(Duration::from_secs(10)).code(), Some(code), "{}", run.tail(5));
+    }
+    let fence: Value =
+        serde_json::from_str(&dr.expect(0, &["fence", "--show", "-o", "json"]).await).unwrap();
+    let about = format!("--topology {}", pair.topology_file().display());
+    assert!(fence["taken_back"].as_str().unwrap().ends_with(&about), "{fence}");
 }

@@ -1,5 +1,6 @@
 //! The promotion fence, by itself.
 
+use std::io::{self, IsTerminal as _};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dr_plan::Timestamp;
@@ -17,39 +18,46 @@ use crate::flags::FenceFlags;
 use crate::interrupt::until_interrupted;
 use crate::mirror::EtcdAt;
 use crate::run::operator;
+use crate::terminal;
 
 /// Raises the fence, shows it, or takes it back.
 pub(crate) fn fence(flags: &FenceFlags, form: Form) -> Result<Exit, Failure> {
     form.is_for_results()?;
     let topology = files::topology(&flags.topology)?;
-    // One for each time that it is asked: a connection does not outlive its runtime.
-    let standby = || EtcdAt { topology: &topology, side: Side::Standby }.mirrored();
+    let standby = EtcdAt { topology: &topology, side: Side::Standby }.mirrored()?;
     let name = &topology.mirror.name;
     if let Some(digest) = flags.release {
-        return release(&standby()?, name, digest, form);
+        return release(&standby, name, digest, form);
     }
-    let asked = standby()?;
-    let seen = until_interrupted(async {
-        promotion::fence(&asked, name).await.map_err(Failure::undecided)
-    })?;
-    let fence = match (seen, flags.show) {
-        (Some(fence), _) => fence,
-        (None, true) => return not_promoted(form),
-        (None, false) => {
-            let word = &topology.standby.name;
-            if !flags.yes
-                && !files::typed(&format!("Fence every mirror of {word} for good?"), word)?
-            {
-                return Err(Failure::refused("nothing was done: it was not confirmed"));
-            }
-            let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-            let told = standby()?;
-            until_interrupted(async {
-                promotion::promote(&told, name, &operator(), at).await.map_err(Failure::undecided)
-            })?
+    let fence = until_interrupted(async {
+        let seen = promotion::fence(&standby, name).await.map_err(Failure::undecided)?;
+        if seen.is_some() || flags.show {
+            return Ok(seen);
         }
-    };
-    show(&fence, form)
+        if !flags.yes {
+            confirm(&topology.standby.name).await?;
+        }
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let raised = promotion::promote(&standby, name, &operator(), at).await;
+        raised.map(Some).map_err(Failure::undecided)
+    })?;
+    match fence {
+        Some(fence) => show(&fence, flags, form),
+        None => not_promoted(form),
+    }
+}
+
+/// Has whoever sits at the terminal type the standby's name.
+async fn confirm(word: &str) -> Result<(), Failure> {
+    let question = format!("Fence every mirror of {word} for good?");
+    if !io::stdin().is_terminal() {
+        return Err(Failure::usage(format!("{question} stdin is no terminal: give --yes")));
+    }
+    let typed = terminal::ask(&format!("{question} Type {word} to go on: ")).await;
+    if typed.is_some_and(|typed| typed.trim() == word) {
+        return Ok(());
+    }
+    Err(Failure::refused("nothing was done: it was not confirmed"))
 }
 
 fn release(
@@ -90,17 +98,18 @@ fn not_promoted(form: Form) -> Result<Exit, Failure> {
     Ok(Exit::Differs)
 }
 
-fn show(fence: &Fence, form: Form) -> Result<Exit, Failure> {
+fn show(fence: &Fence, flags: &FenceFlags, form: Form) -> Result<Exit, Failure> {
     let at = Timestamp::from_ms(fence.promotion.at.saturating_mul(1_000));
     let (by, epoch, digest) = (&fence.promotion.by, fence.promotion.epoch, fence.digest());
-    let release = format!("etcd-dr fence --release {digest}");
+    let release = flags.topology.command(&["fence", "--release", &digest.to_string()]);
     let checkpoint = fence.checkpoint.map(|revision| revision.get());
     let written_at = fence.written_at.map(|revision| revision.get());
     if form == Form::Json {
         output::json(&json!({
             "verdict": "promoted",
             "reason": format!("promoted by {by} at {at}"),
-            "next_steps": [release],
+            "next_steps": [],
+            "taken_back": release,
             "by": by,
             "at": fence.promotion.at,
             "epoch": epoch,

@@ -1,6 +1,5 @@
-//! Files that are read: small, as text; and a word that is typed.
+//! Files that are read: small, as text.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use dr_plan::samples::Samples;
@@ -57,15 +56,4 @@ pub(crate) fn add_samples(file: &Path, samples: &Samples) -> Result<(), Failure>
     let beside = file.with_extension("part");
     std::fs::write(&beside, kept.encode()).map_err(|error| told(&error))?;
     std::fs::rename(&beside, file).map_err(|error| told(&error))
-}
-
-/// Asks whoever sits at the terminal to type a word.
-pub(crate) fn typed(question: &str, word: &str) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() {
-        return Err(Failure::usage(format!("{question} stdin is no terminal: give --yes")));
-    }
-    let _ = write!(io::stderr(), "{question} Type {word} to go on: ");
-    let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).map_err(Failure::undecided)?;
-    Ok(line.trim() == word)
 }

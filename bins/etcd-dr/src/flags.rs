@@ -197,6 +197,21 @@ pub(crate) struct TopologyFlag {
     pub(crate) file: PathBuf,
 }
 
+impl TopologyFlag {
+    /// Returns a command of this program about the same pair, to be pasted into a shell.
+    pub(crate) fn command(&self, words: &[&str]) -> String {
+        let file = self.file.to_string_lossy();
+        let about = ["--topology", &file];
+        quoted(["etcd-dr"].iter().chain(words).chain(&about).copied())
+    }
+}
+
+/// Joins words to a line that a shell takes apart as they are.
+pub(crate) fn quoted<'w>(words: impl Iterator<Item = &'w str> + Clone) -> String {
+    // No argument of a process has the one character that can't be quoted.
+    shlex::try_join(words.clone()).unwrap_or_else(|_| words.collect::<Vec<_>>().join(" "))
+}
+
 fn node(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, address)) if !name.is_empty() && !address.is_empty() => {

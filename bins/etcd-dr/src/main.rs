@@ -15,6 +15,7 @@ mod rehearse;
 mod report;
 mod run;
 mod runbook;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,14 @@
 //! Questions, to a person at a terminal or to what was said beforehand.
 
 use std::collections::BTreeSet;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 
 use dr_plan::plan::{Instruction, Plan};
 use dr_plan::runner::{Question, Reply};
 use mirror_config::Failure;
-use tokio::sync::oneshot;
 
 use crate::flags::RunFlags;
+use crate::terminal;
 
 /// What became of a question.
 #[derive(Debug)]
@@ -101,19 +101,8 @@ async fn at_terminal(of: &str, prompt: &str) -> Result<String, String> {
     if !io::stdin().is_terminal() {
         return Err(format!("`{of}` waits for a person, and stdin is no terminal: give --yes"));
     }
-    let _ = write!(io::stderr(), "{prompt}");
-    let _ = io::stderr().flush();
-    // A thread of its own, that nobody waits for when the run is interrupted.
-    let (hand_over, typed) = oneshot::channel();
-    std::thread::spawn(move || {
-        let mut line = String::new();
-        let read = io::stdin().lock().read_line(&mut line);
-        let _ = hand_over.send(read.map(|bytes| (bytes, line)));
-    });
-    match typed.await {
-        Ok(Ok((bytes, line))) if bytes > 0 => Ok(line),
-        _ => Err(format!("`{of}` waits for a person, and stdin has ended")),
-    }
+    let line = terminal::ask(prompt).await;
+    line.ok_or_else(|| format!("`{of}` waits for a person, and stdin has ended"))
 }
 
 fn show(question: &Question) {
