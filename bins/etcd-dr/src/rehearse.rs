@@ -16,7 +16,7 @@ use crate::cli::Form;
 use crate::files;
 use crate::flags::{DrillFlags, RunFlags};
 use crate::interrupt::until_interrupted;
-use crate::run::{JournalFile, Pair, Place, Prepared};
+use crate::run::{JournalFile, Pair, Place, Prepared, as_given};
 
 /// What was found out, and how long that took.
 struct Found {
@@ -24,6 +24,8 @@ struct Found {
     progress: Option<Progress>,
     overrides: Overrides,
     rehearsed: Vec<(Rehearsed, Finding)>,
+    /// How long each look took.
+    looks: Vec<(Rehearsed, Duration)>,
     took: Duration,
 }
 
@@ -37,7 +39,7 @@ pub(crate) fn dry_run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Ex
     let progress = runner.progress().cloned();
     let found = until_interrupted(async { Ok(look(&pair, plan, progress, overrides).await) })?;
     match form {
-        Form::Json => output::json(&found.as_json(None))?,
+        Form::Json => output::json(&found.as_json(&as_given(|arg| arg != "--dry-run"), None))?,
         Form::Text | Form::Markdown | Form::Html => output::result(&found.as_text())?,
     }
     Ok(found.exit())
@@ -61,7 +63,10 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
     let objective = topology.objectives.rpo_seconds;
     let lag = rpo(&samples, objective);
     match form {
-        Form::Json => output::json(&found.as_json(Some(json!(lag))))?,
+        Form::Json => {
+            let next = flags.topology.command(&[name.as_str()]);
+            output::json(&found.as_json(&next, Some(json!(lag))))?;
+        }
         Form::Text | Form::Markdown | Form::Html => {
             let mut text = found.as_text();
             // Writing to a String does not fail.
@@ -82,11 +87,14 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
 async fn look(pair: &Pair, plan: Plan, progress: Option<Progress>, overrides: Overrides) -> Found {
     let began = Instant::now();
     let mut rehearsal = Rehearsal::new(&plan);
+    let mut looks = Vec::new();
     while let Some(Check { probe, .. }) = rehearsal.next_probe() {
+        let looked = Instant::now();
         rehearsal.answer(pair.probe(&probe, None).await);
+        looks.extend(rehearsal.found().last().map(|(of, _)| (of.clone(), looked.elapsed())));
     }
     let rehearsed = rehearsal.found().to_vec();
-    Found { plan, progress, overrides, rehearsed, took: began.elapsed() }
+    Found { plan, progress, overrides, rehearsed, looks, took: began.elapsed() }
 }
 
 /// Looks at the lag once a second.
@@ -106,6 +114,17 @@ impl Found {
     /// What belongs to one gate or step.
     fn of(&self, what: &Rehearsed) -> impl Iterator<Item = &Finding> {
         self.rehearsed.iter().filter(move |(of, _)| of == what).map(|(_, finding)| finding)
+    }
+
+    /// How long it took to look at these, in milliseconds.
+    fn took_ms(&self, of: &[Rehearsed]) -> u64 {
+        let looks = self.looks.iter().filter(|(looked_at, _)| of.contains(looked_at));
+        ms(looks.map(|(_, took)| *took).sum())
+    }
+
+    /// What is looked at for a step.
+    fn of_step(step: &Step) -> [Rehearsed; 2] {
+        [Rehearsed::Before(step.id.clone()), Rehearsed::After(step.id.clone())]
     }
 
     fn is_done(&self, step: &str) -> bool {
@@ -188,14 +207,17 @@ impl Found {
         for phase in &self.plan.phases {
             let _ = writeln!(text, "\nphase {}: {}", phase.id, phase.title);
             for gate in &phase.gates {
-                let _ = writeln!(text, "  gate {}", gate.name);
-                self.write_findings(&mut text, &Rehearsed::Gate(gate.name.clone()));
+                let of = Rehearsed::Gate(gate.name.clone());
+                let took = self.took_ms(std::slice::from_ref(&of));
+                let _ = writeln!(text, "  gate {} ({took} ms)", gate.name);
+                self.write_findings(&mut text, &of);
             }
             self.write_findings(&mut text, &Rehearsed::Fact(phase.id.clone()));
             for step in &phase.steps {
-                let _ = writeln!(text, "  step {}: {}", step.id, self.prospect(step));
-                self.write_findings(&mut text, &Rehearsed::Before(step.id.clone()));
-                self.write_findings(&mut text, &Rehearsed::After(step.id.clone()));
+                let of = Self::of_step(step);
+                let took = self.took_ms(&of);
+                let _ = writeln!(text, "  step {}: {} ({took} ms)", step.id, self.prospect(step));
+                of.iter().for_each(|of| self.write_findings(&mut text, of));
             }
         }
         let _ = writeln!(text, "\n{}", self.reason());
@@ -209,14 +231,21 @@ impl Found {
         }
     }
 
-    fn as_json(&self, lag: Option<Value>) -> Value {
+    /// As JSON; `next` is the command that would do it.
+    fn as_json(&self, next: &str, lag: Option<Value>) -> Value {
         let findings = |of: Rehearsed| self.of(&of).cloned().collect::<Vec<_>>();
         let gates: Vec<Value> = self
             .plan
             .gates()
             .map(|gate| {
-                let evidence = findings(Rehearsed::Gate(gate.name.clone()));
-                json!({ "gate": gate.name, "overridable": gate.overridable, "evidence": evidence })
+                let of = Rehearsed::Gate(gate.name.clone());
+                let took = self.took_ms(std::slice::from_ref(&of));
+                json!({
+                    "gate": gate.name,
+                    "overridable": gate.overridable,
+                    "evidence": findings(of),
+                    "took_ms": took,
+                })
             })
             .collect();
         let steps: Vec<Value> = self
@@ -228,6 +257,7 @@ impl Found {
                     "prospect": self.prospect(step),
                     "before": findings(Rehearsed::Before(step.id.clone())),
                     "after": findings(Rehearsed::After(step.id.clone())),
+                    "took_ms": self.took_ms(&Self::of_step(step)),
                 })
             })
             .collect();
@@ -239,12 +269,16 @@ impl Found {
         json!({
             "verdict": verdict,
             "reason": self.reason(),
-            "next_steps": [format!("etcd-dr {}", self.plan.name)],
+            "next_steps": [next],
             "plan": self.plan.name.to_string(),
             "gates": gates,
             "steps": steps,
             "lag": lag,
-            "took_ms": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
+            "took_ms": ms(self.took),
         })
     }
+}
+
+fn ms(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

@@ -197,8 +197,10 @@ impl Etcds {
     pub(crate) async fn sample(&self, at: Timestamp) -> Sample {
         let report = self.status().await.unwrap_or_default();
         let revision = |known: Option<i64>| u64::try_from(known.unwrap_or_default());
-        let ms =
-            |seconds: f64| u64::try_from(Duration::from_secs_f64(seconds.max(0.0)).as_millis());
+        let ms = |seconds: f64| {
+            let lag = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+            u64::try_from(lag.as_millis())
+        };
         Sample {
             at,
             primary_revision: revision(report.primary_revision).unwrap_or_default(),

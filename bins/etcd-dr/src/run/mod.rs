@@ -28,7 +28,7 @@ use dr_plan::runner::{Effect, Input, Outcome, Runner};
 use mirror_config::{Exit, Failure};
 
 use crate::cli::Form;
-use crate::flags::RunFlags;
+use crate::flags::{self, RunFlags};
 use crate::interrupt::until_interrupted;
 use asker::{Asker, Said};
 use guard::StartAt;
@@ -48,7 +48,8 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
     let mut performer =
         Performer { runner, journal, pair, asker, from, teller: Teller::new(&plan) };
-    let resume = same_again();
+    // With the same command a plan is gone on with.
+    let resume = as_given(|_| true);
     let ended = until_interrupted(performer.perform()).map_err(|failure| {
         if failure.exit != Exit::Interrupted {
             return failure;
@@ -60,11 +61,11 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
     outcome::show(&ended, &plan, &performer.journal, &resume, form)
 }
 
-/// The command as it was given, to be pasted into a shell: with it a plan is gone on with.
-fn same_again() -> String {
-    let given: Vec<_> = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    // No argument of a process has the one character that can't be quoted.
-    shlex::try_join(given.iter().map(String::as_str)).unwrap_or_else(|_| given.join(" "))
+/// The command as it was given, to be pasted into a shell, of what is wanted in it.
+pub(crate) fn as_given(wanted: impl Fn(&str) -> bool) -> String {
+    let given = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+    let given: Vec<String> = given.filter(|arg| wanted(arg)).collect();
+    flags::quoted(given.iter().map(String::as_str))
 }
 
 /// Where the files of a run are.

@@ -118,19 +118,19 @@ impl Report {
         );
         let row = |label: &str, value: String| [label.to_owned(), value];
         let rows = vec![
-            row("objective", words(objective * 1000)),
+            row("objective", words(objective.saturating_mul(1000))),
             row("half of the time at most", words(rpo.p50_ms)),
             row("99 % of the time at most", words(rpo.p99_ms)),
-            row("over the objective", words(rpo.over_objective_seconds * 1000)),
-            row("known", words(rpo.known_seconds * 1000)),
-            row("unknown", words(rpo.unknown_seconds * 1000)),
-            row("longest without a look", words(rpo.longest_gap_seconds * 1000)),
+            row("over the objective", words(rpo.over_objective_seconds.saturating_mul(1000))),
+            row("known", words(rpo.known_seconds.saturating_mul(1000))),
+            row("unknown", words(rpo.unknown_seconds.saturating_mul(1000))),
+            row("longest without a look", words(rpo.longest_gap_seconds.saturating_mul(1000))),
         ];
         Section { title: "Data loss (RPO)", sentence, rows }
     }
 
     fn recovery(&self, rto: &Rto) -> Section {
-        let objective = self.objectives.rto_seconds * 1000;
+        let objective = self.objectives.rto_seconds.saturating_mul(1000);
         let kept = if rto.total_ms <= objective { "within" } else { "over" };
         let kind = if rto.drill { "drill of a " } else { "" };
         let sentence = format!(
