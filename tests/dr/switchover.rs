@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use dr_plan::journal::{Event, Journal, Opening};
+use dr_plan::Verdict;
+use dr_plan::journal::{Entry, Event, Journal, Opening};
 use dr_plan::plan::PlanName;
 use end_to_end::{Load, Mirror, assert_equal_in_scope, everything, seed};
 
@@ -114,7 +115,6 @@ fn earlier_plan(dr: &Dr) {
         plan: PlanName::Enable,
         plan_digest: plan.digest().as_str().to_owned(),
         topology_digest: plan.digest().as_str().to_owned(),
-        drill: false,
     };
     let begin = Event::Begun { step: "restart-coredns".to_owned() };
     let mut journal = Journal::default();
@@ -159,11 +159,22 @@ async fn a_dry_run_and_a_drill_change_nothing_anywhere() {
     assert!(told.contains("is open, or overridden"), "{told}");
     assert!(told.contains("step fence-mirror: would be done"), "{told}");
     assert!(told.contains("step dns: would be asked of a person"), "{told}");
+    assert_eq!(files(), before, "a dry run makes no file");
     let told = dr.expect(1, &["drill", "switchover", "--seconds", "2"]).await;
     assert!(told.contains("lag: half of"), "{told}");
+    // It is in the journal, where the report finds it, and no plan is begun by it.
+    let [Entry { event: Event::Drilled(drill), .. }] = &dr.entries()[..] else { panic!() };
+    assert_eq!(drill.plan, PlanName::Switchover);
+    assert!(drill.took_ms > 0 && drill.steps.iter().any(|step| step.took_ms > 0), "{drill:?}");
+    let floor = drill.gates.iter().find(|gate| gate.gate == "revision-floor").unwrap();
+    assert_eq!(floor.verdict, Verdict::Fails);
+    let told = dr.expect(0, &["report"]).await;
+    assert!(told.contains("The switchover drill at "), "{told}");
+    let told = dr.expect(4, &["abandon", "--reason", "it was a drill"]).await;
+    assert!(told.contains("in the middle of no plan"), "{told}");
     assert_eq!(changes(&pair), Vec::<String>::new());
     assert_eq!((pair.east.dump().await.keys, pair.west.dump().await.keys), (east.keys, west.keys));
-    assert_eq!(files(), before, "no file was made");
+    assert_eq!(files(), before + 1, "a drill makes the journal, and no other file");
     assert_eq!(dr.expect(1, &["fence", "--show"]).await.trim(), "the standby is not promoted");
     // The primary's own revision did not move: nothing at all was written there.
     assert_eq!(

@@ -138,6 +138,9 @@ pub(crate) struct DrillFlags {
     pub(crate) topology: TopologyFlag,
     #[command(flatten)]
     pub(crate) look: LookFlags,
+    /// The journal that it is written into; journal.jsonl beside the topology file if not given
+    #[arg(long, env = "ETCD_SYNC_JOURNAL", value_name = "FILE")]
+    pub(crate) journal: Option<PathBuf>,
     /// For how many seconds to look at the lag
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) seconds: u64,

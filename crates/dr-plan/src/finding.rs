@@ -29,6 +29,21 @@ impl Verdict {
             Self::Unknown => "unknown",
         }
     }
+
+    /// Comes to one verdict on several claims: they hold if each does, and fail if one does. Else
+    /// nobody can tell yet.
+    #[must_use]
+    pub fn of_all(verdicts: impl IntoIterator<Item = Self>) -> Self {
+        verdicts.into_iter().fold(Self::Holds, |so_far, verdict| {
+            if so_far == Self::Fails || verdict == Self::Fails {
+                Self::Fails
+            } else if so_far == verdict {
+                so_far
+            } else {
+                Self::Unknown
+            }
+        })
+    }
 }
 
 /// The answer to a probe.

@@ -39,7 +39,7 @@ impl Prepared {
         let from = StartAt::new(&plan, flags.from.as_deref())?;
         let asker = Asker::new(&plan, flags)?;
         let digest = topology.digest();
-        let runner = Runner::new(plan.clone(), &digest, false, overrides.clone(), progress);
+        let runner = Runner::new(plan.clone(), &digest, overrides.clone(), progress);
         let runner = runner.map_err(|no| refused(&no))?;
         Ok(Self { topology, plan, overrides, runner, asker, from })
     }

@@ -61,6 +61,8 @@ impl Teller {
             Event::Stopped { why } => format!("stopped: {why}"),
             Event::Completed => "all is done".to_owned(),
             Event::Abandoned { reason } => format!("abandoned: {reason}"),
+            // None of a run.
+            Event::Drilled(drill) => format!("drilled: {}", drill.plan),
         };
         self.unmet.clear();
         self.once(line);

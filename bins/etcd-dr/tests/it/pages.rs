@@ -169,7 +169,6 @@ fn journal(folder: &Path) -> PathBuf {
         plan: PlanName::Failover,
         plan_digest: "a".repeat(64),
         topology_digest: "b".repeat(64),
-        drill: true,
     };
     let at = |second: u64| Timestamp::from_ms(1_790_000_000_000 + second * 1000);
     let text =
@@ -183,7 +182,7 @@ fn journal(folder: &Path) -> PathBuf {
 fn a_report_comes_from_the_journal() {
     let folder = tempfile::tempdir().unwrap();
     let file = journal(folder.path());
-    let took = "The drill of a failover begun at 2026-09-21T14:13:20Z took 1 min 30 s";
+    let took = "The failover begun at 2026-09-21T14:13:20Z took 1 min 30 s";
     // It lies beside the topology file, or is named.
     for args in [vec!["report"], vec!["report", "--journal", file.to_str().unwrap()]] {
         let printed = with_topology(folder.path(), &args);
@@ -202,9 +201,20 @@ fn a_report_comes_from_the_journal() {
 fn a_journal_that_was_changed_is_refused_and_the_line_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = journal(folder.path());
-    let text = std::fs::read_to_string(&file).unwrap().replace("\"drill\":true", "\"drill\":false");
+    let text = std::fs::read_to_string(&file).unwrap().replace("failover", "failback");
     std::fs::write(&file, text).unwrap();
     let refused = with_topology(folder.path(), &["report", "--journal", file.to_str().unwrap()]);
     assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(3), ""));
     assert!(stderr(&refused).ends_with("journal.jsonl: line 1 was changed after it was written\n"));
+}
+
+#[test]
+fn a_drill_keeps_out_of_the_way_of_a_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = journal(folder.path());
+    let of_the_run = std::fs::File::open(&file).unwrap();
+    of_the_run.lock().unwrap();
+    let refused = with_topology(folder.path(), &["drill", "failover"]);
+    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(4), ""));
+    assert!(stderr(&refused).contains("another etcd-dr is running a plan with it"));
 }

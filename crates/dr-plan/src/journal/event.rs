@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::finding::Finding;
+use crate::finding::{Finding, Verdict};
 use crate::plan::PlanName;
 
 /// One thing that happened. The words are a contract: old journals are read for years.
@@ -84,6 +84,8 @@ pub enum Event {
         /// Why, in the words of whoever did.
         reason: String,
     },
+    /// A plan was rehearsed. It has no part in the plans around it.
+    Drilled(Drill),
 }
 
 /// How a plan was begun.
@@ -95,6 +97,41 @@ pub struct Opening {
     pub plan_digest: String,
     /// The digest of the topology that it was made for.
     pub topology_digest: String,
-    /// Whether it is an exercise.
-    pub drill: bool,
+}
+
+/// What a drill found out: everything that the plan asks was looked at, and nothing was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drill {
+    /// Of which plan.
+    pub plan: PlanName,
+    /// The digest of all that it says.
+    pub plan_digest: String,
+    /// The digest of the topology that it was made for.
+    pub topology_digest: String,
+    /// How its gates stood, in its order.
+    pub gates: Vec<GateLook>,
+    /// How long its steps took to look at, in its order.
+    pub steps: Vec<StepLook>,
+    /// How long all of it took to look at, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// How a gate stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GateLook {
+    /// Its name.
+    pub gate: String,
+    /// Whether it is open; unknown also where a person would be asked.
+    pub verdict: Verdict,
+    /// How long it took to look at, in milliseconds.
+    pub took_ms: u64,
+}
+
+/// How long a step took to look at; not what it takes to do it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLook {
+    /// Its name.
+    pub step: String,
+    /// Before and after it, in milliseconds.
+    pub took_ms: u64,
 }

@@ -13,5 +13,5 @@ mod event;
 mod progress;
 
 pub use chain::{Damage, Entry, Journal, Verified};
-pub use event::{Event, Opening};
+pub use event::{Drill, Event, GateLook, Opening, StepLook};
 pub use progress::{Progress, StepState};

@@ -69,7 +69,8 @@ impl Progress {
             | Event::Confirmed { .. }
             | Event::Declined { .. }
             | Event::Failed { .. }
-            | Event::Stopped { .. } => {}
+            | Event::Stopped { .. }
+            | Event::Drilled(_) => {}
         }
     }
 

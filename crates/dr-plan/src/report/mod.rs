@@ -13,7 +13,7 @@ pub use rto::{Rto, StepTime, rto};
 
 use serde::Serialize;
 
-use crate::journal::{Entry, Event};
+use crate::journal::{Drill, Entry, Event};
 use crate::samples::Samples;
 use crate::time::Timestamp;
 use crate::topology::{Objectives, Topology};
@@ -33,8 +33,10 @@ pub struct Report {
     pub objectives: Promised,
     /// What would have been lost; `None` without samples.
     pub rpo: Option<Rpo>,
-    /// How long the last change of roles or drill took; `None` if there was none.
+    /// How long the last change of roles took; `None` if there was none.
     pub rto: Option<Rto>,
+    /// What the last drill found out; `None` if there was none.
+    pub drill: Option<Drilled>,
     /// When an exact check last said in-sync in a plan; `None` if none ever did.
     pub last_exact_check_ms: Option<Timestamp>,
     /// Gates that somebody went past.
@@ -48,6 +50,16 @@ pub struct Promised {
     pub rpo_seconds: u64,
     /// Seconds that the platform may be away.
     pub rto_seconds: u64,
+}
+
+/// A drill, and when it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Drilled {
+    /// When it ended, in milliseconds since 1970.
+    pub at_ms: Timestamp,
+    /// What it found out.
+    #[serde(flatten)]
+    pub found: Drill,
 }
 
 /// A gate that somebody went past.
@@ -71,6 +83,10 @@ impl Report {
             let Event::GateOverridden { gate, reason, .. } = event else { return None };
             Some(Override { at_ms: *at, gate: gate.clone(), reason: reason.clone() })
         });
+        let drilled = |Entry { at, event, .. }: &Entry| {
+            let Event::Drilled(found) = event else { return None };
+            Some(Drilled { at_ms: *at, found: found.clone() })
+        };
         Self {
             at_ms: now,
             platform: topology.platform.domain.clone(),
@@ -79,6 +95,7 @@ impl Report {
             objectives: Promised { rpo_seconds, rto_seconds },
             rpo: rpo(samples, rpo_seconds),
             rto: rto(journal),
+            drill: journal.iter().rev().find_map(drilled),
             last_exact_check_ms: journal.iter().rev().find(checked).map(|entry| entry.at),
             overrides: overrides.collect(),
         }

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Report, Rpo, Rto};
+use super::{Drilled, Report, Rpo, Rto};
+use crate::finding::Verdict;
+use crate::journal::{GateLook, StepLook};
 use crate::runbook::{escaped, page};
 
 /// A part of a report.
@@ -88,6 +90,9 @@ impl Report {
                 || nothing("Time to recover (RTO)", "Nothing is known: no change of roles yet."),
                 |rto| self.recovery(rto),
             ),
+            self.drill
+                .as_ref()
+                .map_or_else(|| nothing("Last drill", "No plan was ever drilled."), drill),
             nothing(
                 "Last exact check",
                 &self.last_exact_check_ms.map_or_else(
@@ -132,9 +137,8 @@ impl Report {
     fn recovery(&self, rto: &Rto) -> Section {
         let objective = self.objectives.rto_seconds.saturating_mul(1000);
         let kept = if rto.total_ms <= objective { "within" } else { "over" };
-        let kind = if rto.drill { "drill of a " } else { "" };
         let sentence = format!(
-            "The {kind}{} begun at {} took {}, {kept} the objective of {}.",
+            "The {} begun at {} took {}, {kept} the objective of {}.",
             rto.plan,
             rto.opened_ms,
             words(rto.total_ms),
@@ -145,6 +149,31 @@ impl Report {
         rows.push(["gates, questions, stops".to_owned(), words(rto.between_ms)]);
         Section { title: "Time to recover (RTO)", sentence, rows }
     }
+}
+
+fn drill(Drilled { at_ms, found }: &Drilled) -> Section {
+    let gates = |wanted| found.gates.iter().filter(|gate| gate.verdict == wanted).count();
+    let sentence = format!(
+        "The {} drill at {at_ms} looked at everything in {} and did nothing. It found {} of {} \
+         gates open, {} closed, and {} of which a program can't tell.",
+        found.plan,
+        words(found.took_ms),
+        gates(Verdict::Holds),
+        found.gates.len(),
+        gates(Verdict::Fails),
+        gates(Verdict::Pending) + gates(Verdict::Unknown),
+    );
+    let row = |label: String, verdict: &str, took_ms| {
+        [label, format!("{verdict}looked at in {}", words(took_ms))]
+    };
+    let of_gates = found.gates.iter().map(|GateLook { gate, verdict, took_ms }| {
+        row(format!("gate {gate}"), &format!("{}, ", verdict.as_str()), *took_ms)
+    });
+    let of_steps = found
+        .steps
+        .iter()
+        .map(|StepLook { step, took_ms }| row(format!("step {step}"), "", *took_ms));
+    Section { title: "Last drill", sentence, rows: of_gates.chain(of_steps).collect() }
 }
 
 fn nothing(title: &'static str, sentence: &str) -> Section {

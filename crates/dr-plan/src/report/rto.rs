@@ -8,13 +8,11 @@ use crate::journal::{Entry, Event, Opening};
 use crate::plan::PlanName;
 use crate::time::Timestamp;
 
-/// How long the last change of roles, or drill of one, took from its beginning to its end.
+/// How long the last change of roles, took from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rto {
     /// The plan.
     pub plan: PlanName,
-    /// Whether it was an exercise.
-    pub drill: bool,
     /// When it was begun, in milliseconds since 1970.
     pub opened_ms: Timestamp,
     /// How long it took until all was done.
@@ -53,7 +51,7 @@ pub fn rto(journal: &[Entry]) -> Option<Rto> {
 }
 
 const fn changes_roles(opening: &Opening) -> bool {
-    opening.drill || matches!(opening.plan, PlanName::Switchover | PlanName::Failover)
+    matches!(opening.plan, PlanName::Switchover | PlanName::Failover)
 }
 
 struct Run<'a> {
@@ -88,7 +86,8 @@ impl<'a> Run<'a> {
             | Event::Failed { .. }
             | Event::Stopped { .. }
             | Event::Completed
-            | Event::Abandoned { .. } => {}
+            | Event::Abandoned { .. }
+            | Event::Drilled(_) => {}
         }
     }
 
@@ -97,7 +96,6 @@ impl<'a> Run<'a> {
         let in_steps: u64 = self.steps.iter().map(|step| step.took_ms).sum();
         Rto {
             plan: self.opening.plan,
-            drill: self.opening.drill,
             opened_ms: self.opened,
             total_ms,
             between_ms: total_ms.saturating_sub(in_steps),

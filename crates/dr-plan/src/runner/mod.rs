@@ -23,7 +23,7 @@ mod steps;
 mod words;
 
 pub use overrides::Overrides;
-pub use rehearsal::{Rehearsal, Rehearsed};
+pub use rehearsal::{Look, Rehearsal, Rehearsed};
 pub use words::{Acted, ClosedGate, Effect, Input, Outcome, Question, Reply};
 
 use crate::digest::Digest;
@@ -152,7 +152,6 @@ impl Runner {
     pub fn new(
         plan: Plan,
         topology: &Digest,
-        drill: bool,
         overrides: Overrides,
         journal: Option<Progress>,
     ) -> Result<Self, Refusal> {
@@ -160,7 +159,6 @@ impl Runner {
             plan: plan.name,
             plan_digest: plan.digest().to_string(),
             topology_digest: topology.to_string(),
-            drill,
         };
         let goes_on = |begun: &Progress| begun.is_under_way() || begun.opening == opening;
         let progress = journal.filter(|begun| !begun.ended() && goes_on(begun));

@@ -16,8 +16,7 @@ fn judged(
     verdict: Verdict,
     overrides: Overrides,
 ) -> (Outcome, Vec<Event>) {
-    let mut runner =
-        Runner::new(plan.clone(), &Digest::of(b"pair"), false, overrides, None).unwrap();
+    let mut runner = Runner::new(plan.clone(), &Digest::of(b"pair"), overrides, None).unwrap();
     let evidence = &gate.evidence[of];
     let (mut events, mut input) = (Vec::new(), Input::Start);
     // The probe of a gate is the probe of a step too: only the gate's own question is answered so.

@@ -10,7 +10,6 @@ fn events() -> Vec<Event> {
         plan: PlanName::Switchover,
         plan_digest: "a".repeat(64),
         topology_digest: "b".repeat(64),
-        drill: false,
     };
     vec![
         Event::Opened(opening),

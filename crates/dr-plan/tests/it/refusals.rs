@@ -23,8 +23,7 @@ fn run(
     mut reply: impl FnMut(&Question) -> Reply,
 ) -> Ran {
     let plan = Plan::new(name, &pair());
-    let mut runner =
-        Runner::new(plan, &Digest::of(b"pair"), false, Overrides::default(), None).unwrap();
+    let mut runner = Runner::new(plan, &Digest::of(b"pair"), Overrides::default(), None).unwrap();
     let (mut acted, mut events) = (Vec::new(), Vec::new());
     let mut now = 0;
     let mut input = Input::Start;

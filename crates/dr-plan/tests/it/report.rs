@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use dr_plan::Timestamp;
-use dr_plan::journal::{Event, Journal, Opening};
+use dr_plan::journal::{Drill, Event, GateLook, Journal, Opening, StepLook};
 use dr_plan::plan::PlanName;
 use dr_plan::report::{Report, rpo};
 use dr_plan::samples::Samples;
+use dr_plan::{Timestamp, Verdict};
 
 use crate::samples::sample;
 use crate::topology::pair;
@@ -52,11 +52,29 @@ fn what_nobody_looked_at_is_unknown_and_not_good() {
     assert_eq!(rpo(&samples([(1, None)]), 30), None);
 }
 
-/// A failover that took 100 s, and a plan that says nothing about recovery.
+/// What a drill comes to.
+fn drill(took_ms: u64) -> Drill {
+    let gate = |gate: &str, verdict, took_ms| GateLook { gate: gate.to_owned(), verdict, took_ms };
+    Drill {
+        plan: PlanName::Failover,
+        plan_digest: "a".repeat(64),
+        topology_digest: "b".repeat(64),
+        gates: vec![
+            gate("lag", Verdict::Fails, 40),
+            gate("clean-check", Verdict::Holds, took_ms - 50),
+            gate("page", Verdict::Unknown, 0),
+        ],
+        steps: vec![StepLook { step: "fence-mirror".to_owned(), took_ms: 10 }],
+        took_ms,
+    }
+}
+
+/// A failover that took 100 s with a drill in its middle, a plan that says nothing about recovery, and
+/// one more drill.
 fn journal() -> Vec<dr_plan::journal::Entry> {
     let opening = |plan| {
         let (plan_digest, topology_digest) = ("a".repeat(64), "b".repeat(64));
-        Event::Opened(Opening { plan, plan_digest, topology_digest, drill: false })
+        Event::Opened(Opening { plan, plan_digest, topology_digest })
     };
     let (gate, reason) = ("lag".to_owned(), "it | burns".to_owned());
     let begun = |step: &str| Event::Begun { step: step.to_owned() };
@@ -71,12 +89,14 @@ fn journal() -> Vec<dr_plan::journal::Entry> {
         (30, Event::Failed { step: "dns".to_owned(), why: "no answer".to_owned(), refused: false }),
         (40, Event::Resumed),
         (41, begun("dns")),
+        (50, Event::Drilled(drill(60))),
         (80, done("dns")),
         (100, Event::Completed),
         (200, opening(PlanName::Check)),
         (201, begun("exact-check")),
         (210, done("exact-check")),
         (211, Event::Completed),
+        (220, Event::Drilled(drill(2_550))),
     ]
     .into_iter()
     .map(|(second, event)| journal.append(Timestamp::from_ms(START + second * 1000), event))
@@ -122,6 +142,14 @@ Time to recover (RTO)
   fence-mirror             2.0 s
   dns                      1 min 0 s
   gates, questions, stops  38.0 s
+
+Last drill
+  The failover drill at 2026-09-21T14:17:00Z looked at everything in 2.5 s and did nothing. It \
+found 1 of 3 gates open, 1 closed, and 1 of which a program can't tell.
+  gate lag           fails, looked at in 40 ms
+  gate clean-check   holds, looked at in 2.5 s
+  gate page          unknown, looked at in 0 ms
+  step fence-mirror  looked at in 10 ms
 
 Last exact check
   Both sides were equal, key by key, at 2026-09-21T14:16:50Z.
@@ -179,6 +207,16 @@ fn the_json_has_these_fields() {
         found,
         [
             "at_ms",
+            "drill.at_ms",
+            "drill.gates[].gate",
+            "drill.gates[].took_ms",
+            "drill.gates[].verdict",
+            "drill.plan",
+            "drill.plan_digest",
+            "drill.steps[].step",
+            "drill.steps[].took_ms",
+            "drill.took_ms",
+            "drill.topology_digest",
             "last_exact_check_ms",
             "objectives.rpo_seconds",
             "objectives.rto_seconds",
@@ -199,7 +237,6 @@ fn the_json_has_these_fields() {
             "rpo.worst.lag_ms",
             "rpo.worst.revisions",
             "rto.between_ms",
-            "rto.drill",
             "rto.opened_ms",
             "rto.plan",
             "rto.steps[].step",

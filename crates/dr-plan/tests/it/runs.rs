@@ -323,8 +323,7 @@ fn an_override_needs_a_gate_that_may_be_passed_and_a_reason() {
 #[test]
 fn who_does_not_type_the_word_does_not_confirm() {
     let plan = plan(PlanName::Failover);
-    let mut runner =
-        Runner::new(plan, &Digest::of(b"pair"), false, Overrides::default(), None).unwrap();
+    let mut runner = Runner::new(plan, &Digest::of(b"pair"), Overrides::default(), None).unwrap();
     let mut effect = runner.handle(Timestamp::from_ms(1), Input::Start);
     let outcome = loop {
         let input = match effect {
@@ -361,7 +360,7 @@ fn a_journal_in_the_middle_of_one_plan_refuses_another() {
     let progress = Progress::from(&world.entries());
     let start = |plan: Plan, topology: &[u8]| {
         let digest = Digest::of(topology);
-        Runner::new(plan, &digest, false, Overrides::default(), progress.clone()).map(|_| ())
+        Runner::new(plan, &digest, Overrides::default(), progress.clone()).map(|_| ())
     };
     let other = start(plan(PlanName::Failover), b"the pair").unwrap_err();
     assert!(matches!(other, Refusal::OtherPlan { .. }), "{other}");
@@ -382,15 +381,13 @@ fn a_run_that_came_no_further_than_its_gates_binds_nobody() {
     let progress = Progress::from(&world.entries());
     for (name, topology) in [(PlanName::Switchover, "the pair"), (PlanName::Failover, "mended")] {
         let digest = Digest::of(topology.as_bytes());
-        let runner =
-            Runner::new(plan(name), &digest, false, Overrides::default(), progress.clone());
+        let runner = Runner::new(plan(name), &digest, Overrides::default(), progress.clone());
         let mut runner = runner.unwrap();
         let begins = runner.handle(Timestamp::from_ms(1), Input::Start);
         assert!(matches!(begins, Effect::Journal(Event::Opened(_))), "{begins:?}");
     }
     // The same one goes on: what it costs is reckoned from when it was begun.
-    let runner =
-        Runner::new(failover, &Digest::of(b"the pair"), false, Overrides::default(), progress);
+    let runner = Runner::new(failover, &Digest::of(b"the pair"), Overrides::default(), progress);
     let goes_on = runner.unwrap().handle(Timestamp::from_ms(1), Input::Start);
     assert_eq!(goes_on, Effect::Journal(Event::Resumed));
 }
@@ -398,8 +395,7 @@ fn a_run_that_came_no_further_than_its_gates_binds_nobody() {
 #[test]
 fn an_input_that_answers_nothing_changes_nothing() {
     let plan = plan(PlanName::Check);
-    let mut runner =
-        Runner::new(plan, &Digest::of(b"pair"), false, Overrides::default(), None).unwrap();
+    let mut runner = Runner::new(plan, &Digest::of(b"pair"), Overrides::default(), None).unwrap();
     let now = Timestamp::from_ms(1);
     let opened = runner.handle(now, Input::Start);
     for input in [Input::Woke, Input::Start, Input::Replied(Reply::Yes)] {
@@ -423,10 +419,32 @@ fn a_rehearsal_asks_every_probe_once_and_nothing_else() {
         let mut rehearsal = Rehearsal::new(&plan);
         while let Some(check) = rehearsal.next_probe() {
             assert!(!check.probe.asks_a_person());
-            rehearsal.answer(Answer::new(Verdict::Fails, "no"));
+            rehearsal.answer(Answer::new(Verdict::Fails, "no"), Duration::from_secs(1));
         }
-        assert_eq!(rehearsal.found().len(), checks, "{name}");
+        assert_eq!(rehearsal.looks().len(), checks, "{name}");
+        let drill = rehearsal.sum(&plan, &Digest::of(b"pair"));
         let gates: Vec<_> = plan.gates().map(|gate| gate.name.as_str()).collect();
-        assert_eq!(rehearsal.closed_gates(), gates, "{name}");
+        assert_eq!(drill.gates.iter().map(|of| of.gate.as_str()).collect::<Vec<_>>(), gates);
+        assert!(drill.gates.iter().all(|of| of.verdict != Verdict::Holds), "{name}");
+        let steps: Vec<_> = plan.steps().map(|step| step.id.as_str()).collect();
+        assert_eq!(drill.steps.iter().map(|of| of.step.as_str()).collect::<Vec<_>>(), steps);
+        // A second for each look, wherever it belongs; a person is not waited for.
+        let asked = rehearsal.looks().iter().filter(|look| look.finding.evidence == "no").count();
+        assert_eq!(drill.took_ms, 1000 * asked as u64, "{name}");
+    }
+}
+
+#[test]
+fn of_several_claims_one_that_fails_decides_and_one_that_is_open_leaves_all_open() {
+    use Verdict::{Fails, Holds, Pending, Unknown};
+    for (verdicts, all) in [
+        (vec![], Holds),
+        (vec![Holds, Holds], Holds),
+        (vec![Holds, Unknown], Unknown),
+        (vec![Holds, Pending, Holds], Unknown),
+        (vec![Pending, Unknown], Unknown),
+        (vec![Unknown, Fails, Holds], Fails),
+    ] {
+        assert_eq!(Verdict::of_all(verdicts.clone()), all, "{verdicts:?}");
     }
 }

@@ -220,8 +220,7 @@ impl World {
         let mut journal = read.journal;
         let progress = Progress::from(&read.entries);
         let topology = Digest::of(b"the pair");
-        let mut runner =
-            Runner::new(self.plan.clone(), &topology, false, overrides, progress).unwrap();
+        let mut runner = Runner::new(self.plan.clone(), &topology, overrides, progress).unwrap();
         let mut input = Input::Start;
         loop {
             self.now += 100;
