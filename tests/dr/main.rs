@@ -21,6 +21,7 @@ mod fence;
 mod gates;
 mod hands;
 mod held;
+mod init;
 mod kills;
 mod mistakes;
 mod pair;

@@ -82,7 +82,8 @@ pub(crate) enum Verb {
         --primary-name east --primary-vip 10.0.0.100 --primary-node east-m1=10.0.0.1 \\\n    \
         --standby-name west --standby-vip 10.1.0.100 --standby-node west-m1=10.1.0.1 \\\n    \
         > topology.yaml\n\n\
-        What is not given becomes a placeholder; `etcd-dr runbook` names each one that is left.")]
+        At a terminal it asks for what is not given. What stays open becomes a placeholder; \
+        `etcd-dr runbook`\nnames each one that is left.")]
     Init(Box<InitFlags>),
     /// Print a plan, or all of them, with every value filled in
     #[command(after_help = "Example:\n  \

@@ -215,7 +215,7 @@ pub(crate) fn quoted<'w>(words: impl Iterator<Item = &'w str> + Clone) -> String
     shlex::try_join(words.clone()).unwrap_or_else(|_| words.collect::<Vec<_>>().join(" "))
 }
 
-fn node(text: &str) -> Result<(String, String), String> {
+pub(crate) fn node(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, address)) if !name.is_empty() && !address.is_empty() => {
             Ok((name.to_owned(), address.to_owned()))

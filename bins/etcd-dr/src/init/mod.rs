@@ -1,0 +1,67 @@
+//! A topology file to fill in.
+
+mod questions;
+
+use std::io::{self, IsTerminal as _};
+
+use dr_plan::topology::{Answers, ClusterAnswers, Mistake, Mistakes, Topology};
+use mirror_config::{Exit, Failure, output};
+
+use crate::cli::Form;
+use crate::flags::InitFlags;
+use crate::interrupt::until_interrupted;
+
+/// Writes the file to stdout, and says what is left to fill in. At a terminal it asks for what no flag
+/// told. With an answer that can't be meant it writes none.
+pub(crate) fn init(flags: InitFlags, form: Form) -> Result<Exit, Failure> {
+    if form != Form::Text {
+        return Err(Failure::usage("--output: a topology file is YAML; leave the flag out"));
+    }
+    let mut answers = answers(flags);
+    refuse(judged(&answers))?;
+    if io::stdin().is_terminal() {
+        answers = until_interrupted(async { Ok(questions::ask(answers).await) })?;
+    }
+    output::result(&Topology::commented(&answers))?;
+    Mistakes(judged(&answers).open).to_string().lines().for_each(output::warn);
+    Ok(Exit::Done)
+}
+
+fn answers(flags: InitFlags) -> Answers {
+    Answers {
+        domain: flags.domain,
+        certificate: flags.certificate,
+        primary: ClusterAnswers {
+            name: flags.primary_name,
+            vip: flags.primary_vip,
+            nodes: flags.primary_node,
+            kubeconfig: flags.primary_kubeconfig,
+        },
+        standby: ClusterAnswers {
+            name: flags.standby_name,
+            vip: flags.standby_vip,
+            nodes: flags.standby_node,
+            kubeconfig: flags.standby_kubeconfig,
+        },
+        components: flags.component,
+    }
+}
+
+/// What is wrong with a file of these answers.
+struct Judged {
+    /// What is left to fill in.
+    open: Vec<Mistake>,
+    /// What can't be meant.
+    wrong: Vec<Mistake>,
+}
+
+fn judged(answers: &Answers) -> Judged {
+    let parsed = Topology::parse(&Topology::commented(answers));
+    let mistakes = parsed.err().map(|Mistakes(found)| found).unwrap_or_default();
+    let (open, wrong) = mistakes.into_iter().partition(Mistake::is_left_open);
+    Judged { open, wrong }
+}
+
+fn refuse(judged: Judged) -> Result<(), Failure> {
+    if judged.wrong.is_empty() { Ok(()) } else { Err(Failure::usage(Mistakes(judged.wrong))) }
+}
