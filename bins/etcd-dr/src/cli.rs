@@ -81,7 +81,8 @@ pub(crate) enum Verb {
         etcd-dr init --domain platform.example.org --certificate platform.crt \\\n    \
         --primary-name east --primary-vip 10.0.0.100 --primary-node east-m1=10.0.0.1 \\\n    \
         --standby-name west --standby-vip 10.1.0.100 --standby-node west-m1=10.1.0.1 \\\n    \
-        > topology.yaml\n\n\
+        > topology.yaml\n  \
+        etcd-dr init --schema > topology.schema.json\n\n\
         At a terminal it asks for what is not given. What stays open becomes a placeholder; \
         `etcd-dr runbook`\nnames each one that is left.")]
     Init(Box<InitFlags>),

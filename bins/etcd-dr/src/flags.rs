@@ -12,6 +12,9 @@ use mirror_engine::promotion::FenceDigest;
 /// What is known already.
 #[derive(Debug, Args)]
 pub(crate) struct InitFlags {
+    /// Print the JSON Schema of the file instead, for editors
+    #[arg(long)]
+    pub(crate) schema: bool,
     /// The domain of the platform's address
     #[arg(long, default_value = "", value_name = "NAME")]
     pub(crate) domain: String,

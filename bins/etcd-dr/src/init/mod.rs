@@ -11,13 +11,20 @@ use crate::cli::Form;
 use crate::flags::InitFlags;
 use crate::interrupt::until_interrupted;
 
-/// Writes the file to stdout, and says what is left to fill in. At a terminal it asks for what no flag
-/// told. With an answer that can't be meant it writes none.
+/// Writes the file, or what describes it to an editor, to stdout.
 pub(crate) fn init(flags: InitFlags, form: Form) -> Result<Exit, Failure> {
+    if flags.schema {
+        return output::json(&Topology::schema()).map(|()| Exit::Done);
+    }
     if form != Form::Text {
         return Err(Failure::usage("--output: a topology file is YAML; leave the flag out"));
     }
-    let mut answers = answers(flags);
+    file(answers(flags))
+}
+
+/// Writes the file, and says what is left to fill in. At a terminal it asks for what no flag
+/// told. With an answer that can't be meant it writes none.
+fn file(mut answers: Answers) -> Result<Exit, Failure> {
     refuse(judged(&answers))?;
     if io::stdin().is_terminal() {
         answers = until_interrupted(async { Ok(questions::ask(answers).await) })?;

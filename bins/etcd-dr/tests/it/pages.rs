@@ -91,6 +91,14 @@ fn init_refuses_an_answer_that_can_not_be_meant_and_writes_the_others_as_they_ar
 }
 
 #[test]
+fn the_schema_is_printed_for_editors() {
+    let printed = etcd_dr(&["init", "--schema"]);
+    assert_eq!((printed.status.code(), stderr(&printed).as_str()), (Some(0), ""));
+    let schema: serde_json::Value = serde_json::from_str(&stdout(&printed)).unwrap();
+    assert_eq!(schema["properties"]["platform"]["$ref"], "#/$defs/Platform");
+}
+
+#[test]
 fn every_mistake_of_a_topology_is_a_line_and_the_code_is_2() {
     let folder = tempfile::tempdir().unwrap();
     let file = topology(folder.path());

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::answers::{Answers, ClusterAnswers};
-use super::read::{ENCRYPTION_CONFIG, MIRROR_NAMESPACE};
-use super::{Component, Objectives, Topology};
+use super::{Component, Mirror, Objectives, Topology, defaults};
 
 impl Topology {
     /// Writes a topology file with a comment on every field.
@@ -55,13 +54,16 @@ platform:
   # virtual IPs. A path on the machine where etcd-dr runs.
   certificate: {certificate}
   # The ports of the platform's address. A pair needs these two.
-  http_port: 80
-  https_port: 443
+  http_port: {http_port}
+  https_port: {https_port}
   # The configuration of encryption at rest, on every control-plane node of both clusters.
-  encryption_config: {ENCRYPTION_CONFIG}
+  encryption_config: {encryption_config}
 ",
         domain = or(&answers.domain, "<DOMAIN>"),
         certificate = or(&answers.certificate, "<CERTIFICATE-FILE>"),
+        http_port = defaults::http_port(),
+        https_port = defaults::https_port(),
+        encryption_config = defaults::encryption_config(),
     )
 }
 
@@ -80,11 +82,12 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
   # The platform's other addresses, as set at installation; its own virtual IP is one of them.
   other_addresses: [{vip}]
   # The user for ssh on its nodes.
-  ssh_user: root
+  ssh_user: {ssh_user}
   # Every control-plane node. Names that tell which cluster a node belongs to spare confusion.
   nodes:
 ",
         name = or(&answers.name, "<NAME>"),
+        ssh_user = defaults::ssh_user(),
     );
     let unknown = [("<NODE-NAME>".to_owned(), "<NODE-ADDRESS>".to_owned())];
     let nodes: &[_] = if answers.nodes.is_empty() { &unknown } else { &answers.nodes };
@@ -133,6 +136,7 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
 }
 
 fn rest(components: &[String]) -> String {
+    let Mirror { name, namespace, monitor } = Mirror::default();
     let Objectives { rpo_seconds, rto_seconds } = Objectives::default();
     let known = Component::ALL.map(Component::as_str).join(", ");
     let components = components.join(", ");
@@ -140,10 +144,10 @@ fn rest(components: &[String]) -> String {
         "
 # The mirror. It runs in the standby cluster.
 mirror:
-  name: default
-  namespace: {MIRROR_NAMESPACE}
+  name: {name}
+  namespace: {namespace}
   # Where its monitor answers, http://HOST:PORT; etcd-dr compares by itself if empty.
-  monitor: \"\"
+  monitor: \"{monitor}\"
 
 # What is installed and has to be cared for: {known}.
 components: [{components}]

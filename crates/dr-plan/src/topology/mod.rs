@@ -6,6 +6,7 @@
 mod answers;
 mod cluster;
 mod commented;
+mod defaults;
 mod fields;
 mod mistake;
 mod nearest;
@@ -16,6 +17,7 @@ pub use answers::{Answers, ClusterAnswers};
 pub use cluster::{Cluster, EtcdAccess, KubernetesAccess, Node, Registry, RegistryKind};
 pub use mistake::{Mistake, Mistakes};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::digest::Digest;
@@ -23,8 +25,8 @@ use crate::digest::Digest;
 /// What a plan is made from.
 ///
 /// One that came from [`Topology::parse`] has passed every check that needs no network.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Topology {
     /// How users reach the platform, whichever cluster serves it.
     pub platform: Platform,
@@ -33,34 +35,41 @@ pub struct Topology {
     /// The cluster that is to take over.
     pub standby: Cluster,
     /// The mirror, which runs in the standby cluster.
+    #[schemars(default)]
     pub mirror: Mirror,
     /// What is installed on the platform and has to be told about a change of roles.
+    #[schemars(default)]
     pub components: Vec<Component>,
     /// Clusters that the platform manages and whose agents report to it.
+    #[schemars(default)]
     pub workload_clusters: Vec<WorkloadCluster>,
     /// What was promised to the platform's users.
+    #[schemars(default)]
     pub objectives: Objectives,
 }
 
 /// How users reach the platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct Platform {
     /// The domain of the platform's address.
     pub domain: String,
     /// The file with the certificate for that domain, where the plans run.
     pub certificate: String,
     /// The port of the platform's address for HTTP.
+    #[schemars(default = "defaults::http_port")]
     pub http_port: u16,
     /// The port of the platform's address for HTTPS.
+    #[schemars(default = "defaults::https_port")]
     pub https_port: u16,
     /// The file with the configuration of encryption at rest, on every control-plane node.
+    #[schemars(default = "defaults::encryption_config")]
     pub encryption_config: String,
 }
 
 /// The mirror.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
 pub struct Mirror {
     /// Its name, as in `--mirror-name`.
     pub name: String,
@@ -71,8 +80,7 @@ pub struct Mirror {
 }
 
 /// A component whose pods have to be restarted, or whose presence has to be cared for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Component {
     /// Log storage in Elasticsearch.
@@ -107,33 +115,26 @@ impl Component {
 }
 
 /// A cluster that the platform manages.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 pub struct WorkloadCluster {
     /// Its name.
     pub name: String,
     /// How to reach its API.
     pub kubernetes: KubernetesAccess,
     /// Whether it sends its monitoring data to the platform.
+    #[schemars(default = "defaults::sends_monitoring")]
     pub sends_monitoring: bool,
 }
 
 /// What was promised.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(default, deny_unknown_fields)]
 pub struct Objectives {
     /// How many seconds of writes may be lost at most.
     pub rpo_seconds: u64,
     /// How many seconds the platform may be away at most.
     pub rto_seconds: u64,
-}
-
-impl Default for Objectives {
-    /// Half a minute of writes, half an hour away: a mirror that follows stays far below the one,
-    /// and a failover with its restarts below the other.
-    fn default() -> Self {
-        Self { rpo_seconds: 30, rto_seconds: 1_800 }
-    }
 }
 
 impl Topology {
@@ -157,7 +158,6 @@ impl Topology {
     }
 
     /// Returns the JSON Schema of the file.
-    #[cfg(feature = "schema")]
     #[must_use]
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(Self).to_value()

@@ -3,16 +3,12 @@
 use serde_json::Value;
 
 use super::cluster::{Cluster, EtcdAccess, KubernetesAccess, Node, Registry, RegistryKind};
+use super::defaults;
 use super::fields::{Fields, Found};
 use super::mistake::{Mistake, Mistakes};
 use super::nearest::nearest;
 use super::validate::validate;
 use super::{Component, Mirror, Objectives, Platform, Topology, WorkloadCluster};
-
-/// Where the configuration of encryption at rest lies unless the file says otherwise.
-pub(super) const ENCRYPTION_CONFIG: &str = "/etc/kubernetes/encryption-provider.conf";
-/// The namespace of the mirror unless the file says otherwise.
-pub(super) const MIRROR_NAMESPACE: &str = "cpaas-system";
 
 impl Topology {
     /// Reads the YAML of a topology file and checks all that can be checked without a network.
@@ -58,13 +54,14 @@ fn platform(mut fields: Fields<'_>) -> Platform {
             default
         })
     };
-    let (http_port, https_port) = (port("http_port", 80), port("https_port", 443));
+    let (http_port, https_port) =
+        (port("http_port", defaults::http_port()), port("https_port", defaults::https_port()));
     let platform = Platform {
         domain: fields.text("domain", "name the domain of the platform's address"),
         certificate: fields.text("certificate", "name the file with the domain's certificate"),
         http_port,
         https_port,
-        encryption_config: fields.text_or("encryption_config", ENCRYPTION_CONFIG),
+        encryption_config: fields.text_or("encryption_config", &defaults::encryption_config()),
     };
     fields.finish();
     platform
@@ -76,7 +73,7 @@ fn cluster(mut fields: Fields<'_>) -> Cluster {
         vip: fields.text("vip", "write its virtual IP address"),
         etcd_through_vip: fields.flag("etcd_through_vip", false),
         other_addresses: fields.texts("other_addresses"),
-        ssh_user: fields.text_or("ssh_user", "root"),
+        ssh_user: fields.text_or("ssh_user", &defaults::ssh_user()),
         nodes: fields.groups("nodes").into_iter().map(node).collect(),
         etcd: etcd(fields.group("etcd", "say how to reach its etcd")),
         kubernetes: kubernetes(fields.group("kubernetes", "say how to reach its API")),
@@ -136,15 +133,12 @@ fn registry(mut fields: Fields<'_>) -> Registry {
 }
 
 fn mirror(fields: Option<Fields<'_>>) -> Mirror {
-    let (default_name, namespace) = ("default", MIRROR_NAMESPACE);
-    let Some(mut fields) = fields else {
-        let (name, namespace) = (default_name.to_owned(), namespace.to_owned());
-        return Mirror { name, namespace, monitor: String::new() };
-    };
+    let default = Mirror::default();
+    let Some(mut fields) = fields else { return default };
     let mirror = Mirror {
-        name: fields.text_or("name", default_name),
-        namespace: fields.text_or("namespace", namespace),
-        monitor: fields.text_or("monitor", ""),
+        name: fields.text_or("name", &default.name),
+        namespace: fields.text_or("namespace", &default.namespace),
+        monitor: fields.text_or("monitor", &default.monitor),
     };
     fields.finish();
     mirror
@@ -173,7 +167,7 @@ fn workload(mut fields: Fields<'_>) -> WorkloadCluster {
     let workload = WorkloadCluster {
         name: fields.text("name", "give it a name"),
         kubernetes: kubernetes(fields.group("kubernetes", "say how to reach its API")),
-        sends_monitoring: fields.flag("sends_monitoring", true),
+        sends_monitoring: fields.flag("sends_monitoring", defaults::sends_monitoring()),
     };
     fields.finish();
     workload
