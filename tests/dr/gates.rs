@@ -23,6 +23,7 @@ fn topologies() -> Vec<Topology> {
         vip: format!("10.{network}.0.100"),
         nodes: vec![(format!("{name}-m1"), format!("10.{network}.0.1"))],
         kubeconfig: format!("{name}.kubeconfig"),
+        context: String::new(),
     };
     let bare = Topology::commented(&Answers {
         domain: "platform.example.org".to_owned(),

@@ -20,21 +20,30 @@ fn what_no_flag_told_is_asked_and_what_can_not_be_meant_is_asked_again() {
         "east-m1=10.0.0.1",
         "east-m2=10.0.0.2",
         "", // no more nodes
-        "east.kubeconfig",
+        "east",
+        "~/kubeconfig", // no shell reads the file
+        "/root/kubeconfig",
         "10.0.0.100", // the primary's
         "10.1.0.100",
+        "west-m1 = 10.1.0.1",
+        "",
+        "",                 // the current context
+        "/root/kubeconfig", // of the same file: the other has one that is named
         end_of_input,
     ] {
         terminal.types(line);
     }
     let mut init = Command::new(binaries::etcd_dr());
     init.args(["init", "--standby-name", "west"]).env_remove("ETCD_SYNC_TOPOLOGY");
-    let made = init.stdin(Stdio::from(input)).output().unwrap();
-    let told = String::from_utf8(made.stderr).unwrap();
+    init.stdin(Stdio::from(input.try_clone().unwrap())).stderr(Stdio::from(input));
+    let made = init.stdout(Stdio::piped()).output().unwrap();
+    // The command holds the program's side.
+    drop(init);
+    let told = terminal.shown();
     assert_eq!(made.status.code(), Some(0), "{told}");
 
     let file = String::from_utf8(made.stdout).unwrap();
-    for written in ["platform.example.org", "east.kubeconfig", "10.0.0.2", "west", "10.1.0.100"] {
+    for written in ["platform.example.org", "/root/kubeconfig", "10.0.0.2", "west", "10.1.0.100"] {
         assert!(file.contains(written), "{written}\n{file}");
     }
     for (prompt, times) in [
@@ -43,15 +52,15 @@ fn what_no_flag_told_is_asked_and_what_can_not_be_meant_is_asked_again() {
         ("The primary's next control-plane node, as NAME=IP: ", 4),
         ("The standby's name: ", 0),
         ("The standby's virtual IP: ", 2),
-        ("Installed components", 0),
+        ("Installed components", 1),
     ] {
         assert_eq!(told.matches(prompt).count(), times, "{prompt}\n{told}");
     }
     for why in [
         "warning: primary.vip: is no IP address; ",
-        "warning: write NAME=IP\n",
+        "warning: write NAME=IP",
         "warning: platform.certificate: is still the placeholder ",
-        "warning: standby.kubernetes.kubeconfig: is still the placeholder ",
+        "warning: primary.kubernetes.kubeconfig: begins with `~`, ",
     ] {
         assert!(told.contains(why), "{why}\n{told}");
     }

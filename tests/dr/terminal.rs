@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -25,5 +25,13 @@ impl Terminal {
     /// Types a line.
     pub(crate) fn types(&mut self, line: &str) {
         self.0.write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    /// What was shown there, once nobody has the program's side any more.
+    pub(crate) fn shown(&mut self) -> String {
+        let mut shown = Vec::new();
+        // A terminal whose other side is closed ends with an error.
+        let _ = self.0.read_to_end(&mut shown);
+        String::from_utf8(shown).unwrap()
     }
 }

@@ -26,7 +26,7 @@ pub(crate) fn init(flags: InitFlags, form: Form) -> Result<Exit, Failure> {
 /// told. With an answer that can't be meant it writes none.
 fn file(mut answers: Answers) -> Result<Exit, Failure> {
     refuse(judged(&answers))?;
-    if io::stdin().is_terminal() {
+    if io::stdin().is_terminal() && io::stderr().is_terminal() {
         answers = until_interrupted(async { Ok(questions::ask(answers).await) })?;
     }
     output::result(&Topology::commented(&answers))?;
@@ -35,7 +35,7 @@ fn file(mut answers: Answers) -> Result<Exit, Failure> {
 }
 
 fn answers(flags: InitFlags) -> Answers {
-    Answers {
+    let mut answers = Answers {
         domain: flags.domain,
         certificate: flags.certificate,
         primary: ClusterAnswers {
@@ -43,15 +43,27 @@ fn answers(flags: InitFlags) -> Answers {
             vip: flags.primary_vip,
             nodes: flags.primary_node,
             kubeconfig: flags.primary_kubeconfig,
+            context: flags.primary_context,
         },
         standby: ClusterAnswers {
             name: flags.standby_name,
             vip: flags.standby_vip,
             nodes: flags.standby_node,
             kubeconfig: flags.standby_kubeconfig,
+            context: flags.standby_context,
         },
         components: flags.component,
+    };
+    // What has nothing in it is no answer.
+    let Answers { domain, certificate, primary, standby, .. } = &mut answers;
+    let own = [primary, standby].map(|of| {
+        let ClusterAnswers { name, vip, kubeconfig, context, .. } = of;
+        [name, vip, kubeconfig, context]
+    });
+    for text in own.into_iter().flatten().chain([domain, certificate]) {
+        *text = text.trim().to_owned();
     }
+    answers
 }
 
 /// What is wrong with a file of these answers.

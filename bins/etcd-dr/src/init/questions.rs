@@ -58,6 +58,8 @@ async fn cluster(
         .await?
         {}
     }
+    // Before the file: two clusters may share one, with two contexts.
+    text(answers, &its("context in its kubeconfig"), |all| &mut of(all).context).await?;
     text(answers, &its("kubeconfig file"), |all| &mut of(all).kubeconfig).await
 }
 

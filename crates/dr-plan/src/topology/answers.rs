@@ -26,4 +26,6 @@ pub struct ClusterAnswers {
     pub nodes: Vec<(String, String)>,
     /// Its kubeconfig file.
     pub kubeconfig: String,
+    /// The context in that; the current one if empty.
+    pub context: String,
 }

@@ -119,7 +119,7 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
   kubernetes:
     kubeconfig: {kubeconfig}
     # The current context of that file if empty.
-    context: \"\"
+    context: {context}
   # Where its container images come from: built-in (deployed by the platform) or external.
   registry:
     kind: built-in
@@ -130,6 +130,7 @@ fn cluster(role: &str, note: &str, answers: &ClusterAnswers, domain: &str) -> St
     password_set: true
 ",
         kubeconfig = or(&answers.kubeconfig, "<KUBECONFIG-FILE>"),
+        context = or(&answers.context, ""),
         address = or(domain, "<DOMAIN>"),
     );
     text

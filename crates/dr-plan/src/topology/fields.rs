@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use serde_json::{Map, Value};
 
-use super::mistake::{Mistake, PLACEHOLDER};
+use super::mistake::{EMPTY, Mistake, PLACEHOLDER};
 use super::nearest::nearest;
 
 /// What was wrong so far.
@@ -58,6 +58,10 @@ impl<'a> Fields<'a> {
     /// Reads a text that has to be there.
     pub(super) fn text(&mut self, name: &'static str, mend: &str) -> String {
         match self.take(name) {
+            Some(Value::String(text)) if text.trim().is_empty() => {
+                self.wrong(name, EMPTY, mend);
+                String::new()
+            }
             Some(value) => self.text_of(name, value),
             None => {
                 self.wrong(name, "is missing", mend);
@@ -82,6 +86,10 @@ impl<'a> Fields<'a> {
         };
         if text.starts_with('<') && text.ends_with('>') {
             self.wrong(name, format!("{PLACEHOLDER} {text}"), "fill it in");
+            return String::new();
+        }
+        if text.starts_with("~/") {
+            self.wrong(name, "begins with `~`, and no shell fills that in", "write the whole path");
             return String::new();
         }
         if text.chars().any(|c| c.is_control() || "'\"`$\\".contains(c)) {

@@ -15,7 +15,7 @@ pub struct Mistake {
 
 /// How what is wrong with a text that is not filled in begins.
 pub(super) const PLACEHOLDER: &str = "is still the placeholder";
-/// What is wrong with a list that is not filled in.
+/// What is wrong with a text or a list that has nothing in it.
 pub(super) const EMPTY: &str = "is empty";
 
 impl Mistake {

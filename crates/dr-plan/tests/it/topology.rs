@@ -10,6 +10,7 @@ fn cluster(name: &str, network: u8) -> ClusterAnswers {
         vip: format!("10.{network}.0.100"),
         nodes: (1..=3).map(|n| (format!("{name}-m{n}"), format!("10.{network}.0.{n}"))).collect(),
         kubeconfig: format!("{name}/kubeconfig"),
+        context: String::new(),
     }
 }
 
@@ -52,6 +53,26 @@ fn a_commented_file_with_all_answers_is_a_topology() {
     assert!(topology.workload_clusters[0].sends_monitoring);
     assert_eq!(topology.swapped().swapped(), topology);
     assert_ne!(topology.swapped().digest(), topology.digest());
+}
+
+#[test]
+fn a_text_without_anything_in_it_is_missing() {
+    for (field, text) in
+        [("primary.name", "  name: east"), ("standby.vip", "  vip: \"10.1.0.100\"")]
+    {
+        let (_, name) = field.split_once('.').unwrap();
+        let told = changed(text, &format!("  {name}: \"  \""));
+        assert!(
+            told.iter().any(|line| line.starts_with(&format!("{field}: is empty; "))),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn a_home_that_no_shell_fills_in_is_told() {
+    let told = changed("certificate: platform.crt", "certificate: ~/platform.crt");
+    assert!(told[0].starts_with("platform.certificate: begins with `~`, "), "{told:?}");
 }
 
 #[test]

@@ -30,6 +30,7 @@ pub(crate) fn topology() -> Topology {
         vip: format!("10.{network}.0.100"),
         nodes: vec![(format!("{name}-m1"), format!("10.{network}.0.1"))],
         kubeconfig: format!("/nowhere/{name}.kubeconfig"),
+        context: String::new(),
     };
     let file = Topology::commented(&Answers {
         domain: "platform.example.org".into(),
