@@ -96,5 +96,5 @@ async fn a_signal_ends_the_question_before_the_fence_and_its_word_raises_it() {
     let fence: Value =
         serde_json::from_str(&dr.expect(0, &["fence", "--show", "-o", "json"]).await).unwrap();
     let about = format!("--topology {}", pair.topology_file().display());
-    assert!(fence["taken_back"].as_str().unwrap().ends_with(&about), "{fence}");
+    assert!(fence["take_back"].as_str().unwrap().ends_with(&about), "{fence}");
 }

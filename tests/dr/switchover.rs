@@ -159,6 +159,14 @@ async fn a_dry_run_and_a_drill_change_nothing_anywhere() {
     assert!(told.contains("is open, or overridden"), "{told}");
     assert!(told.contains("step fence-mirror: would be done"), "{told}");
     assert!(told.contains("step dns: would be asked of a person"), "{told}");
+    assert!(told.contains("step fence-writers: would be done"), "{told}");
+    // Nothing before that step is done, so the run would end there, and so does this.
+    let early: Vec<&str> = args.iter().copied().chain(["--from", "fence-mirror"]).collect();
+    let told = dr.expect(1, &early).await;
+    assert!(
+        told.contains("step fence-writers: would end the run: it comes before --from"),
+        "{told}"
+    );
     assert_eq!(files(), before, "a dry run makes no file");
     let told = dr.expect(1, &["drill", "switchover", "--seconds", "2"]).await;
     assert!(told.contains("lag: half of"), "{told}");
@@ -170,6 +178,14 @@ async fn a_dry_run_and_a_drill_change_nothing_anywhere() {
     assert_eq!(floor.verdict, Verdict::Fails);
     let told = dr.expect(0, &["report"]).await;
     assert!(told.contains("The switchover drill at "), "{told}");
+    // While a run has the journal, a drill finds out the same, and says that it is not kept.
+    let of_a_run = std::fs::File::open(dr.journal()).unwrap();
+    of_a_run.lock().unwrap();
+    let told = dr.expect(1, &["drill", "switchover", "--seconds", "1"]).await;
+    assert!(told.contains("lag: half of"), "{told}");
+    assert!(told.contains("warning: the report will not know of this drill: "), "{told}");
+    drop(of_a_run);
+    assert_eq!(dr.entries().len(), 1);
     let told = dr.expect(4, &["abandon", "--reason", "it was a drill"]).await;
     assert!(told.contains("in the middle of no plan"), "{told}");
     assert_eq!(changes(&pair), Vec::<String>::new());

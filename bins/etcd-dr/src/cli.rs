@@ -93,7 +93,7 @@ pub(crate) enum Verb {
         With -o json the plan is data: probes, actions, steps and gates. Nothing is asked of any \
         cluster,\nand nothing is done.")]
     Runbook(RunbookFlags),
-    /// Say what would have been lost, how long a change of roles took, and what was proved
+    /// Say what would have been lost, how long a change of roles took, and what was proved and drilled
     #[command(after_help = "Example:\n  \
         etcd-dr report --journal journal.jsonl --samples samples.jsonl\n\n\
         A journal in which a line was changed, removed or put in is refused, and the line named.")]
@@ -138,7 +138,8 @@ pub(crate) enum Verb {
         after_help = "Example:\n  etcd-dr upload\n\nA run that ended early, or was killed, goes on when the same command is given again."
     )]
     Upload(Box<RunFlags>),
-    /// Look at everything that a plan asks, and at the lag meanwhile; nothing is touched
+    /// Look at everything that a plan asks, and at the lag meanwhile; no cluster is touched, and the
+    /// journal keeps what was found
     #[command(
         after_help = "Example:\n  etcd-dr drill failover --seconds 60 --samples samples.jsonl"
     )]

@@ -109,7 +109,7 @@ fn show(fence: &Fence, flags: &FenceFlags, form: Form) -> Result<Exit, Failure> 
             "verdict": "promoted",
             "reason": format!("promoted by {by} at {at}"),
             "next_steps": [],
-            "taken_back": release,
+            "take_back": release,
             "by": by,
             "at": fence.promotion.at,
             "epoch": epoch,

@@ -33,6 +33,9 @@ pub(crate) struct InitFlags {
     /// Its kubeconfig file
     #[arg(long, default_value = "", value_name = "FILE", help_heading = "Primary")]
     pub(crate) primary_kubeconfig: String,
+    /// The context in that; the current one if not given
+    #[arg(long, default_value = "", value_name = "NAME", help_heading = "Primary")]
+    pub(crate) primary_context: String,
     /// The name of the cluster that is to take over
     #[arg(long, default_value = "", value_name = "NAME", help_heading = "Standby")]
     pub(crate) standby_name: String,
@@ -45,6 +48,9 @@ pub(crate) struct InitFlags {
     /// Its kubeconfig file
     #[arg(long, default_value = "", value_name = "FILE", help_heading = "Standby")]
     pub(crate) standby_kubeconfig: String,
+    /// The context in that; the current one if not given
+    #[arg(long, default_value = "", value_name = "NAME", help_heading = "Standby")]
+    pub(crate) standby_context: String,
     /// An installed component that a plan cares for (repeatable)
     #[arg(long, value_parser = Component::ALL.map(Component::as_str), value_name = "NAME")]
     pub(crate) component: Vec<String>,
@@ -152,6 +158,22 @@ pub(crate) struct DrillFlags {
     pub(crate) samples: Option<PathBuf>,
 }
 
+impl DrillFlags {
+    /// Returns the command that does what was rehearsed, to be pasted into a shell.
+    pub(crate) fn in_earnest(&self) -> String {
+        let mut words = vec![self.plan.clone()];
+        let files = [("--mirror-config", &self.look.mirror_config), ("--journal", &self.journal)];
+        for (flag, file) in files {
+            let file = file.as_ref().map(|file| file.to_string_lossy().into_owned());
+            words.extend(file.into_iter().flat_map(|file| [flag.to_owned(), file]));
+        }
+        for server in &self.look.name_server {
+            words.extend(["--name-server".to_owned(), server.to_string()]);
+        }
+        self.topology.command(&words.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+}
+
 /// What to look at before the first write.
 #[derive(Debug, Args)]
 pub(crate) struct PreflightFlags {
@@ -208,18 +230,19 @@ impl TopologyFlag {
     pub(crate) fn command(&self, words: &[&str]) -> String {
         let file = self.file.to_string_lossy();
         let about = ["--topology", &file];
-        quoted(["etcd-dr"].iter().chain(words).chain(&about).copied())
+        shell_line(["etcd-dr"].iter().chain(words).chain(&about).copied())
     }
 }
 
 /// Joins words to a line that a shell takes apart as they are.
-pub(crate) fn quoted<'w>(words: impl Iterator<Item = &'w str> + Clone) -> String {
+pub(crate) fn shell_line<'w>(words: impl Iterator<Item = &'w str> + Clone) -> String {
     // No argument of a process has the one character that can't be quoted.
     shlex::try_join(words.clone()).unwrap_or_else(|_| words.collect::<Vec<_>>().join(" "))
 }
 
+/// Reads a node.
 pub(crate) fn node(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
+    match text.split_once('=').map(|(name, address)| (name.trim(), address.trim())) {
         Some((name, address)) if !name.is_empty() && !address.is_empty() => {
             Ok((name.to_owned(), address.to_owned()))
         }

@@ -9,23 +9,40 @@ use dr_plan::{Digest, Finding, Verdict};
 use mirror_config::Exit;
 use serde_json::{Value, json};
 
+use crate::run::StartAt;
+
 /// A plan that was rehearsed to its end.
 pub(super) struct Found {
     pub(super) plan: Plan,
     /// How far a run has come; a drill is of the whole plan.
     pub(super) progress: Option<Progress>,
     pub(super) overrides: Overrides,
+    pub(super) from: StartAt,
     pub(super) rehearsal: Rehearsal,
 }
 
 impl Found {
     /// What goes into the journal.
     pub(super) fn drill(&self, topology: &Digest) -> Drill {
-        self.rehearsal.sum(&self.plan, topology)
+        self.rehearsal.summary(&self.plan, topology)
     }
 
     fn is_done(&self, step: &str) -> bool {
         self.progress.as_ref().and_then(|progress| progress.of(step)) == Some(StepState::Done)
+    }
+
+    /// Whether what a step is to bring about is there.
+    fn holds_already(&self, step: &Step) -> bool {
+        let of = Rehearsed::After(step.id.clone());
+        let mut after = self.rehearsal.findings(&of).peekable();
+        after.peek().is_some() && after.all(|finding| finding.verdict == Verdict::Holds)
+    }
+
+    /// Why a run would end before the step that it is to start at.
+    fn ends_early(&self) -> Option<String> {
+        let mut begun =
+            self.plan.steps().filter(|step| !self.is_done(&step.id) && !self.holds_already(step));
+        begun.find_map(|step| self.from.forbids_to_begin(&step.id))
     }
 
     /// What a run would do with a step.
@@ -33,10 +50,11 @@ impl Found {
         if self.is_done(&step.id) {
             return "done, by the journal";
         }
-        let of = Rehearsed::After(step.id.clone());
-        let mut after = self.rehearsal.findings(&of).peekable();
-        if after.peek().is_some() && after.all(|finding| finding.verdict == Verdict::Holds) {
+        if self.holds_already(step) {
             return "would be skipped: it is done already";
+        }
+        if self.from.forbids_to_begin(&step.id).is_some() {
+            return "would end the run: it comes before --from";
         }
         match step.kind {
             Kind::Automatic(_) => "would be done",
@@ -72,7 +90,7 @@ impl Found {
     pub(super) fn exit(&self) -> Exit {
         let gates = self.next_gates();
         let any = |wanted| gates.iter().any(|(_, verdict)| *verdict == wanted);
-        if any(Verdict::Fails) {
+        if any(Verdict::Fails) || self.ends_early().is_some() {
             Exit::Differs
         } else if any(Verdict::Unknown) {
             Exit::Undecided
@@ -86,6 +104,9 @@ impl Found {
         let closed = gates.iter().filter(|(_, verdict)| *verdict != Verdict::Holds);
         let closed: Vec<&str> = closed.map(|(name, _)| *name).collect();
         if closed.is_empty() {
+            if let Some(why) = self.ends_early() {
+                return why;
+            }
             return "every gate of what is next is open, or overridden, as far as a program can tell".to_owned();
         }
         format!("gates of what is next are closed: {}", closed.join(", "))

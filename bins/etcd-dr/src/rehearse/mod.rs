@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, Instant, SystemTime};
 
 use dr_plan::Timestamp;
-use dr_plan::journal::{Event, Progress};
+use dr_plan::journal::Event;
 use dr_plan::plan::{Check, Plan, PlanName};
 use dr_plan::report::rpo;
 use dr_plan::runner::{Overrides, Rehearsal};
@@ -18,7 +18,7 @@ use crate::cli::Form;
 use crate::files;
 use crate::flags::{DrillFlags, RunFlags};
 use crate::interrupt::until_interrupted;
-use crate::run::{JournalFile, Pair, Place, Prepared, as_given};
+use crate::run::{JournalFile, Pair, Place, Prepared, StartAt, as_given};
 use found::Found;
 
 /// Says what a run would do. The journal is read and not locked; nothing is written anywhere.
@@ -26,10 +26,12 @@ pub(crate) fn dry_run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Ex
     form.is_for_results()?;
     let place = Place::new(flags);
     let entries = JournalFile::look(&place.journal)?;
-    let Prepared { topology, plan, overrides, runner, .. } = Prepared::new(name, flags, &entries)?;
+    let Prepared { topology, plan, overrides, runner, from, .. } =
+        Prepared::new(name, flags, &entries)?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
     let progress = runner.progress().cloned();
-    let found = until_interrupted(async { Ok(look(&pair, plan, progress, overrides).await) })?;
+    let rehearsal = until_interrupted(async { Ok(look(&pair, &plan).await) })?;
+    let found = Found { plan, progress, overrides, from, rehearsal };
     match form {
         Form::Json => output::json(&found.as_json(&as_given(|arg| arg != "--dry-run"), None))?,
         Form::Text | Form::Markdown | Form::Html => output::result(&found.as_text())?,
@@ -37,21 +39,22 @@ pub(crate) fn dry_run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Ex
     Ok(found.exit())
 }
 
-/// Looks at everything that a plan asks, and at the lag meanwhile. Nothing is touched; what was found
-/// out is written into the journal, once it is shown.
+/// Looks at everything that a plan asks, and at the lag meanwhile. No cluster is touched; what was
+/// found out is written into the journal, once it is shown.
 pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
     form.is_for_results()?;
     let topology = files::topology(&flags.topology)?;
     let name = PlanName::parse(&flags.plan).unwrap_or(PlanName::Switchover);
     let plan = Plan::new(name, &topology);
     let place = Place::beside(&flags.topology.file, flags.journal.as_deref());
-    // What can't be written is told before it is waited for. Held it is not: a real run comes first.
-    drop(JournalFile::open(&place.journal)?);
+    // A journal that was changed is told before it is waited for.
+    JournalFile::look(&place.journal)?;
     let pair = Pair::new(&topology, &flags.look, &place.folder)?;
-    let (found, samples) = until_interrupted(async {
-        let sampled = sample(&pair, flags.seconds);
-        Ok(tokio::join!(look(&pair, plan, None, Overrides::default()), sampled))
+    let (rehearsal, samples) = until_interrupted(async {
+        Ok(tokio::join!(look(&pair, &plan), sample(&pair, flags.seconds)))
     })?;
+    let (overrides, from) = (Overrides::default(), StartAt::default());
+    let found = Found { plan, progress: None, overrides, from, rehearsal };
     if let Some(file) = &flags.samples {
         files::add_samples(file, &samples)?;
     }
@@ -59,8 +62,7 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
     let lag = rpo(&samples, objective);
     match form {
         Form::Json => {
-            let next = flags.topology.command(&[name.as_str()]);
-            output::json(&found.as_json(&next, Some(json!(lag))))?;
+            output::json(&found.as_json(&flags.in_earnest(), Some(json!(lag))))?;
         }
         Form::Text | Form::Markdown | Form::Html => {
             let mut text = found.as_text();
@@ -76,21 +78,27 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
             output::result(&text)?;
         }
     }
-    // In between a run may have begun: then it has the journal.
-    let (mut journal, _) = JournalFile::open(&place.journal)?;
-    let now = Timestamp::from(SystemTime::now());
-    journal.append(now, Event::Drilled(found.drill(&topology.digest())))?;
+    if let Err(failure) = write(&place, Event::Drilled(found.drill(&topology.digest()))) {
+        // What was found out is no less true.
+        output::warn(&format!("the report will not know of this drill: {}", failure.message));
+    }
     Ok(found.exit())
 }
 
-async fn look(pair: &Pair, plan: Plan, progress: Option<Progress>, overrides: Overrides) -> Found {
-    let mut rehearsal = Rehearsal::new(&plan);
+/// Adds a line to the journal. A run has it for as long as it lasts; a drill, for that line.
+fn write(place: &Place, event: Event) -> Result<(), Failure> {
+    let (mut journal, _) = JournalFile::open(&place.journal)?;
+    journal.append(Timestamp::from(SystemTime::now()), event)
+}
+
+async fn look(pair: &Pair, plan: &Plan) -> Rehearsal {
+    let mut rehearsal = Rehearsal::new(plan);
     while let Some(Check { probe, .. }) = rehearsal.next_probe() {
         let began = Instant::now();
         let answer = pair.probe(&probe, None).await;
         rehearsal.answer(answer, began.elapsed());
     }
-    Found { plan, progress, overrides, rehearsal }
+    rehearsal
 }
 
 /// Looks at the lag once a second.

@@ -6,7 +6,7 @@ use mirror_config::Failure;
 
 /// The step before which nothing may be done.
 #[derive(Clone, Debug, Default)]
-pub(super) struct StartAt {
+pub(crate) struct StartAt {
     step: Option<String>,
     /// Steps that come before it.
     before: Vec<String>,
@@ -31,10 +31,15 @@ impl StartAt {
 
     /// Says why something is not to be written, and so not to be done.
     pub(super) fn forbids(&self, event: &Event) -> Option<String> {
-        let (Event::Begun { step }, Some(from)) = (event, &self.step) else { return None };
-        self.before.contains(step).then(|| {
-            format!("`{step}` comes before `{from}` and is not done; leave --from out to do it")
-        })
+        let Event::Begun { step } = event else { return None };
+        self.forbids_to_begin(step)
+    }
+
+    /// Says why a step is not to be begun.
+    pub(crate) fn forbids_to_begin(&self, step: &str) -> Option<String> {
+        let from =
+            self.step.as_ref().filter(|_| self.before.iter().any(|before| before == step))?;
+        Some(format!("`{step}` comes before `{from}` and is not done; leave --from out to do it"))
     }
 }
 
@@ -51,6 +56,7 @@ mod tests {
             vip: format!("10.{network}.0.100"),
             nodes: vec![(format!("{name}-m1"), format!("10.{network}.0.1"))],
             kubeconfig: format!("{name}.kubeconfig"),
+            context: String::new(),
         };
         let file = Topology::commented(&Answers {
             domain: "platform.example.org".into(),

@@ -13,6 +13,7 @@ mod prepared;
 mod teller;
 mod whom;
 
+pub(crate) use guard::StartAt;
 pub(crate) use journal_file::JournalFile;
 pub(crate) use pair::Pair;
 pub(crate) use prepared::Prepared;
@@ -31,7 +32,6 @@ use crate::cli::Form;
 use crate::flags::{self, RunFlags};
 use crate::interrupt::until_interrupted;
 use asker::{Asker, Said};
-use guard::StartAt;
 use outcome::Ended;
 use teller::Teller;
 
@@ -65,7 +65,7 @@ pub(crate) fn run(name: PlanName, flags: &RunFlags, form: Form) -> Result<Exit, 
 pub(crate) fn as_given(wanted: impl Fn(&str) -> bool) -> String {
     let given = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
     let given: Vec<String> = given.filter(|arg| wanted(arg)).collect();
-    flags::quoted(given.iter().map(String::as_str))
+    flags::shell_line(given.iter().map(String::as_str))
 }
 
 /// Where the files of a run are.

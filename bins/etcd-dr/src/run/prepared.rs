@@ -18,7 +18,7 @@ pub(crate) struct Prepared {
     pub(crate) overrides: Overrides,
     pub(crate) runner: Runner,
     pub(super) asker: Asker,
-    pub(super) from: StartAt,
+    pub(crate) from: StartAt,
 }
 
 impl Prepared {

@@ -215,14 +215,3 @@ fn a_journal_that_was_changed_is_refused_and_the_line_named() {
     assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(3), ""));
     assert!(stderr(&refused).ends_with("journal.jsonl: line 1 was changed after it was written\n"));
 }
-
-#[test]
-fn a_drill_keeps_out_of_the_way_of_a_run() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = journal(folder.path());
-    let of_the_run = std::fs::File::open(&file).unwrap();
-    of_the_run.lock().unwrap();
-    let refused = with_topology(folder.path(), &["drill", "failover"]);
-    assert_eq!((refused.status.code(), stdout(&refused).as_str()), (Some(4), ""));
-    assert!(stderr(&refused).contains("another etcd-dr is running a plan with it"));
-}

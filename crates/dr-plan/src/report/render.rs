@@ -161,7 +161,7 @@ fn drill(Drilled { at_ms, found }: &Drilled) -> Section {
         gates(Verdict::Holds),
         found.gates.len(),
         gates(Verdict::Fails),
-        gates(Verdict::Pending) + gates(Verdict::Unknown),
+        gates(Verdict::Unknown),
     );
     let row = |label: String, verdict: &str, took_ms| {
         [label, format!("{verdict}looked at in {}", words(took_ms))]

@@ -8,7 +8,7 @@ use crate::journal::{Entry, Event, Opening};
 use crate::plan::PlanName;
 use crate::time::Timestamp;
 
-/// How long the last change of roles, took from its beginning to its end.
+/// How long the last change of roles took from its beginning to its end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Rto {
     /// The plan.

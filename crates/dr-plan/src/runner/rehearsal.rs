@@ -123,9 +123,9 @@ impl Rehearsal {
         StepLook { step: step.id.clone(), took_ms }
     }
 
-    /// Sums a rehearsal of this plan up, for the journal.
+    /// Sums up a rehearsal of this plan, for the journal.
     #[must_use]
-    pub fn sum(&self, plan: &Plan, topology: &Digest) -> Drill {
+    pub fn summary(&self, plan: &Plan, topology: &Digest) -> Drill {
         Drill {
             plan: plan.name,
             plan_digest: plan.digest().to_string(),

@@ -69,6 +69,21 @@ fn a_line_is_this_to_the_letter() {
 }
 
 #[test]
+fn a_line_that_has_a_field_of_other_times_is_read() {
+    let line = format!(
+        "{{\"number\":1,\"at_ms\":1790000000123,\"at\":\"2026-09-21T14:13:20Z\",\"previous\":\"{}\",\
+         \"event\":\"opened\",\"plan\":\"check\",\"plan_digest\":\"{}\",\"topology_digest\":\"{}\",\
+         \"drill\":false,\"hash\":\"c1bd14cfa24a5c38c5e5e529245ca08ad94c49bbaf730d22863286927f0fff11\"}}\n",
+        "0".repeat(64),
+        "a".repeat(64),
+        "b".repeat(64),
+    );
+    let read = Journal::verify(line.as_bytes()).unwrap();
+    let [entry] = &read.entries[..] else { panic!() };
+    assert!(matches!(&entry.event, Event::Opened(opening) if opening.plan == PlanName::Check));
+}
+
+#[test]
 fn progress_is_what_the_lines_say() {
     let entries = Journal::verify(&file()).unwrap().entries;
     let progress = Progress::from(&entries).unwrap();

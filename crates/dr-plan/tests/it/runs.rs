@@ -422,12 +422,21 @@ fn a_rehearsal_asks_every_probe_once_and_nothing_else() {
             rehearsal.answer(Answer::new(Verdict::Fails, "no"), Duration::from_secs(1));
         }
         assert_eq!(rehearsal.looks().len(), checks, "{name}");
-        let drill = rehearsal.sum(&plan, &Digest::of(b"pair"));
+        let drill = rehearsal.summary(&plan, &Digest::of(b"pair"));
         let gates: Vec<_> = plan.gates().map(|gate| gate.name.as_str()).collect();
         assert_eq!(drill.gates.iter().map(|of| of.gate.as_str()).collect::<Vec<_>>(), gates);
         assert!(drill.gates.iter().all(|of| of.verdict != Verdict::Holds), "{name}");
         let steps: Vec<_> = plan.steps().map(|step| step.id.as_str()).collect();
         assert_eq!(drill.steps.iter().map(|of| of.step.as_str()).collect::<Vec<_>>(), steps);
+        for (gate, of) in plan.gates().zip(&drill.gates) {
+            let asked = gate.evidence.iter().filter(|check| !check.probe.asks_a_person());
+            assert_eq!(of.took_ms, 1000 * asked.count() as u64, "{name}: {}", of.gate);
+        }
+        for (step, of) in plan.steps().zip(&drill.steps) {
+            let checks = step.before.iter().chain(&step.after);
+            let asked = checks.filter(|check| !check.probe.asks_a_person());
+            assert_eq!(of.took_ms, 1000 * asked.count() as u64, "{name}: {}", of.step);
+        }
         // A second for each look, wherever it belongs; a person is not waited for.
         let asked = rehearsal.looks().iter().filter(|look| look.finding.evidence == "no").count();
         assert_eq!(drill.took_ms, 1000 * asked as u64, "{name}");
