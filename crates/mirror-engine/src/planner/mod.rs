@@ -98,6 +98,8 @@ pub struct Planner {
     scope: Scope,
     own: OwnKeys,
     now: Duration,
+    /// The checkpoint when the primary's head was last told, and when that was.
+    head_floor: Option<(Duration, PrimaryRevision)>,
     phase: Phase,
     effects: VecDeque<Effect>,
     /// What the epoch key must look like for a write to happen; as last seen.
@@ -141,6 +143,7 @@ impl Planner {
             settings,
             scope,
             now: Duration::ZERO,
+            head_floor: None,
             phase: Phase::Starting(Starting::Reading),
             effects: VecDeque::from([Effect::ReadStanding]),
             epoch_seen: None,
@@ -313,6 +316,7 @@ impl Planner {
     fn forget(&mut self) {
         self.effects.clear();
         self.in_flight = None;
+        self.head_floor = None;
         self.effects.push_back(Effect::Forget);
     }
 

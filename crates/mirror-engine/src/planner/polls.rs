@@ -31,7 +31,12 @@ impl Planner {
         else {
             return;
         };
-        let moved_back = head.cluster != checkpoint.cluster || head.revision < checkpoint.revision;
+        // While an answer is on its way the watch carries the checkpoint past it. What the primary
+        // can't be below is the checkpoint that was there when it was asked.
+        let floor = self.head_floor.filter(|(since, _)| *since <= asked_at);
+        let is_below = floor.is_some_and(|(_, floor)| head.revision < floor);
+        let moved_back = head.cluster != checkpoint.cluster || is_below;
+        self.head_floor = Some((self.now, checkpoint.revision));
         let behind = head.revision.ahead_of(checkpoint.revision) > self.settings.catch_up_revisions;
         if moved_back {
             self.start_over("the primary is not where it was");

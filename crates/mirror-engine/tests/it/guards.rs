@@ -43,6 +43,32 @@ fn a_primary_restored_from_an_older_copy_blocks_even_when_it_has_overtaken_the_c
 }
 
 #[test]
+fn a_primary_that_goes_back_while_it_is_followed_blocks() {
+    for seed in 1..40 {
+        let mut world = settled(seed);
+        let snapshot = world.primary.snapshot();
+        (0..5).for_each(|_| world.primary_write());
+        world.settle();
+        world.primary.restore(snapshot);
+        let blocked = world.run_until(|status| status.state == State::Blocked).blocked.unwrap();
+        assert_eq!(blocked.guard, GuardKind::HistoryChanged, "seed {seed}: {blocked:?}");
+    }
+}
+
+/// What the watch delivers may overtake the answer to how far the primary is.
+#[test]
+fn a_head_that_was_asked_for_before_the_checkpoint_moved_on_is_no_primary_that_went_back() {
+    for seed in 1..200 {
+        let mut world = World::new(seed, Faults::NONE);
+        for step in 0..600 {
+            world.step();
+            let reason = world.status().reason;
+            assert_ne!(reason, "the primary is not where it was", "seed {seed}, step {step}");
+        }
+    }
+}
+
+#[test]
 fn the_digest_that_the_status_names_releases_the_mirror_and_no_other_does() {
     for seed in 1..20 {
         let mut world = settled(seed);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
-    Batch, ClusterId, Commit, Committed, Failure, FailureClass, Group, Key, KeyRange, Op,
+    Batch, ClusterId, Commit, Committed, Failure, FailureClass, Group, Head, Key, KeyRange, Op,
     PrimaryRevision, Revision, StandbyRevision, Txn, Value,
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
@@ -28,6 +28,8 @@ pub(crate) struct Runner {
     pending: Vec<Effect>,
     watch: Option<(KeyRange, PrimaryRevision)>,
     standby_watch: Option<(KeyRange, StandbyRevision)>,
+    /// What the primary's head was when it was last asked for; the answer is on its way.
+    asked: Option<(Duration, Head<PrimaryRevision>)>,
 }
 
 impl Runner {
@@ -58,6 +60,7 @@ impl Runner {
             pending: Vec::new(),
             watch: None,
             standby_watch: None,
+            asked: None,
         }
     }
 
@@ -381,10 +384,13 @@ impl World {
         }
         match self.rng.below(12) {
             0 => runner.handle(Input::Tick),
-            1 => {
-                let head = Ok(self.primary.head());
-                runner.handle(Input::PrimaryHead { asked_at: runner.now, head });
-            }
+            // As it is with a real one, much may happen before the answer is there.
+            1 => match runner.asked.take() {
+                None => runner.asked = Some((runner.now, self.primary.head())),
+                Some((asked_at, head)) => {
+                    runner.handle(Input::PrimaryHead { asked_at, head: Ok(head) });
+                }
+            },
             2 => {
                 let epoch = self.standby.get(self.own.epoch.as_bytes()).cloned();
                 let control = self.standby.get(self.own.control.as_bytes()).cloned();
