@@ -25,7 +25,10 @@ pub(crate) fn init(flags: InitFlags, form: Form) -> Result<Exit, Failure> {
 /// Writes the file, and says what is left to fill in. At a terminal it asks for what no flag
 /// told. With an answer that can't be meant it writes none.
 fn file(mut answers: Answers) -> Result<Exit, Failure> {
-    refuse(judged(&answers))?;
+    let wrong = judged(&answers).wrong;
+    if !wrong.is_empty() {
+        return Err(Failure::usage(Mistakes(wrong)));
+    }
     if io::stdin().is_terminal() && io::stderr().is_terminal() {
         answers = until_interrupted(async { Ok(questions::ask(answers).await) })?;
     }
@@ -79,8 +82,4 @@ fn judged(answers: &Answers) -> Judged {
     let mistakes = parsed.err().map(|Mistakes(found)| found).unwrap_or_default();
     let (open, wrong) = mistakes.into_iter().partition(Mistake::is_left_open);
     Judged { open, wrong }
-}
-
-fn refuse(judged: Judged) -> Result<(), Failure> {
-    if judged.wrong.is_empty() { Ok(()) } else { Err(Failure::usage(Mistakes(judged.wrong))) }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use dr_plan::journal::{Drill, Progress, StepState};
+use dr_plan::journal::{Progress, StepState};
 use dr_plan::plan::{Gate, Kind, Phase, Plan, Step};
 use dr_plan::runner::{Overrides, Rehearsal, Rehearsed};
-use dr_plan::{Digest, Finding, Verdict};
+use dr_plan::{Finding, Verdict};
 use mirror_config::Exit;
 use serde_json::{Value, json};
 
@@ -22,11 +22,6 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// What goes into the journal.
-    pub(super) fn drill(&self, topology: &Digest) -> Drill {
-        self.rehearsal.summary(&self.plan, topology)
-    }
-
     fn is_done(&self, step: &str) -> bool {
         self.progress.as_ref().and_then(|progress| progress.of(step)) == Some(StepState::Done)
     }

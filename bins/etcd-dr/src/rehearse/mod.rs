@@ -78,7 +78,8 @@ pub(crate) fn drill(flags: &DrillFlags, form: Form) -> Result<Exit, Failure> {
             output::result(&text)?;
         }
     }
-    if let Err(failure) = write(&place, Event::Drilled(found.drill(&topology.digest()))) {
+    let drill = found.rehearsal.summary(&found.plan, &topology.digest());
+    if let Err(failure) = write(&place, Event::Drilled(drill)) {
         // What was found out is no less true.
         output::warn(&format!("the report will not know of this drill: {}", failure.message));
     }

@@ -37,9 +37,10 @@ impl StartAt {
 
     /// Says why a step is not to be begun.
     pub(crate) fn forbids_to_begin(&self, step: &str) -> Option<String> {
-        let from =
-            self.step.as_ref().filter(|_| self.before.iter().any(|before| before == step))?;
-        Some(format!("`{step}` comes before `{from}` and is not done; leave --from out to do it"))
+        let from = self.step.as_ref()?;
+        self.before.iter().any(|before| before == step).then(|| {
+            format!("`{step}` comes before `{from}` and is not done; leave --from out to do it")
+        })
     }
 }
 
