@@ -29,6 +29,10 @@ impl Patience {
             FailureClass::Retry | FailureClass::Reauthenticate => self.failures < RETRIES,
             FailureClass::Resync
             | FailureClass::Blocked
+            | FailureClass::NoSpace
+            | FailureClass::Corrupt
+            | FailureClass::NotEtcd
+            | FailureClass::OtherCluster
             | FailureClass::TooLarge
             | FailureClass::Fatal => false,
         };

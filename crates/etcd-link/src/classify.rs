@@ -104,8 +104,8 @@ const TEXTS: &[(&str, FailureClass, bool)] = &[
     ("required revision is a future revision", FailureClass::Retry, false),
     // etcd answers so to the write that crosses the quota, and applies it all the same
     // (`quotaApplierV3.Txn`, 3.5 to 3.7): the outcome is known for later ones only.
-    ("database space exceeded", FailureClass::Blocked, true),
-    ("corrupt cluster", FailureClass::Blocked, false),
+    ("database space exceeded", FailureClass::NoSpace, true),
+    ("corrupt cluster", FailureClass::Corrupt, false),
     ("authentication failed, invalid user", FailureClass::Blocked, false),
     (UNREADABLE, FailureClass::Blocked, false),
     ("invalid auth token", FailureClass::Reauthenticate, false),
@@ -168,12 +168,14 @@ mod tests {
     #[test]
     fn every_known_answer_means_what_the_table_says() {
         use Code::*;
-        use FailureClass::{Blocked, Fatal, Reauthenticate, Resync, Retry, TooLarge};
+        use FailureClass::{
+            Blocked, Corrupt, Fatal, NoSpace, Reauthenticate, Resync, Retry, TooLarge,
+        };
         let table = [
             (OutOfRange, "etcdserver: mvcc: required revision has been compacted", Resync, false),
             (OutOfRange, "etcdserver: mvcc: required revision is a future revision", Retry, false),
             (OutOfRange, "Error, decoded message length too large: found 5 bytes", TooLarge, true),
-            (ResourceExhausted, "etcdserver: mvcc: database space exceeded", Blocked, true),
+            (ResourceExhausted, "etcdserver: mvcc: database space exceeded", NoSpace, true),
             (ResourceExhausted, "etcdserver: too many requests", Retry, false),
             (
                 ResourceExhausted,
@@ -181,7 +183,7 @@ mod tests {
                 TooLarge,
                 false,
             ),
-            (DataLoss, "etcdserver: corrupt cluster", Blocked, false),
+            (DataLoss, "etcdserver: corrupt cluster", Corrupt, false),
             (PermissionDenied, "etcdserver: permission denied", Reauthenticate, false),
             (Unauthenticated, "etcdserver: invalid auth token", Reauthenticate, false),
             (Unknown, "etcdserver: invalid auth token", Reauthenticate, false),

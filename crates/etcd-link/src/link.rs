@@ -2,7 +2,7 @@
 //! expired, and never longer than the deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use etcd_client::Error;
@@ -25,6 +25,8 @@ pub(crate) struct Link {
     pub(crate) watches: Lane,
     /// The next watch is to be opened in fragments: a message was too large.
     pub(crate) fragment: AtomicBool,
+    /// The id of the cluster that is meant; 0 before anybody has answered.
+    cluster: AtomicU64,
 }
 
 /// What a request wants, and how long it may take.
@@ -54,8 +56,14 @@ impl Link {
             reads: Lane::new(&endpoints),
             watches: Lane::new(&endpoints),
             fragment: AtomicBool::new(false),
+            cluster: AtomicU64::new(0),
         };
         Ok((link, endpoints))
+    }
+
+    /// Forgets which cluster is meant: whoever answers next is.
+    pub(crate) fn repin(&self) {
+        self.cluster.store(0, Ordering::Relaxed);
     }
 
     /// What to expect of a read.
@@ -109,7 +117,12 @@ impl Link {
                     self.refresh(lane, &member, token).await?;
                 }
                 FailureClass::Reauthenticate => return Err(blocked(fault, &member)),
-                FailureClass::Retry | FailureClass::Blocked => {
+                FailureClass::Retry
+                | FailureClass::Blocked
+                | FailureClass::NoSpace
+                | FailureClass::Corrupt
+                | FailureClass::NotEtcd
+                | FailureClass::OtherCluster => {
                     let harmless = fault.unsent
                         || (intent == Intent::Read && fault.verdict.class == FailureClass::Retry);
                     lane.rotate(&member);
@@ -187,7 +200,7 @@ impl Link {
     pub(crate) fn watch_ended(&self, error: &Error, url: &str) -> Failure {
         let mut fault = Fault::new(error, Intent::Read);
         if fault.text.contains("decoded message length too large") {
-            self.fragment.store(true, std::sync::atomic::Ordering::Relaxed);
+            self.fragment.store(true, Ordering::Relaxed);
             fault.verdict.class = FailureClass::Retry;
         }
         if fault.verdict.class == FailureClass::Reauthenticate {

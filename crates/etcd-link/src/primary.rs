@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use etcd_mvcc::{Entry, Failure, Head, Key, KeyRange, Page, PageRequest, PrimaryRevision};
-use etcd_mvcc::{ReadHead, ReadRange, WatchRange};
+use etcd_mvcc::{Position, ReadHead, ReadRange, WatchRange};
 
 use crate::health::MemberHealth;
 use crate::link::Link;
@@ -75,6 +75,14 @@ impl ReadHead for Primary {
 
     async fn head(&self) -> Result<Head<PrimaryRevision>, Failure> {
         self.link.head().await
+    }
+
+    async fn position(&self) -> Result<Position<PrimaryRevision>, Failure> {
+        self.link.position().await
+    }
+
+    fn repin(&self) {
+        self.link.repin();
     }
 }
 

@@ -4,7 +4,9 @@ use etcd_client::proto::PbRangeResponse;
 use etcd_client::proto::PbTxnOpResponse;
 use etcd_client::{GetOptions, GetResponse, TxnOp};
 use etcd_mvcc::Revision;
-use etcd_mvcc::{ClusterId, Entry, Failure, FailureClass, Head, Key, KeyRange, Page, PageRequest};
+use etcd_mvcc::{
+    ClusterId, Entry, Failure, FailureClass, Head, Key, KeyRange, Page, PageRequest, Position,
+};
 
 use crate::assemble::entry;
 use crate::link::Link;
@@ -39,6 +41,11 @@ impl Link {
         let header = answer.header.ok_or_else(|| broken("has no header"))?;
         let cluster = ClusterId::new(header.cluster_id);
         Ok(Head { cluster, revision: R::new(header.revision) })
+    }
+
+    /// Asks for the head, and for the position of the log around it.
+    pub(crate) async fn position<R: Revision>(&self) -> Result<Position<R>, Failure> {
+        Ok(Position { head: self.head().await?, raft: None, db: None })
     }
 
     pub(crate) async fn read_page<R: Revision>(
@@ -81,7 +88,7 @@ impl Link {
                 [key] => self.read_each(std::slice::from_ref(key), at).await?,
                 _ => match self.read_together(chunk, at).await {
                     // Out of space, etcd 3.5 refuses every transaction, also one of reads.
-                    Err(failure) if failure.class == FailureClass::Blocked => {
+                    Err(failure) if failure.class == FailureClass::NoSpace => {
                         self.read_each(chunk, at).await?
                     }
                     answer => answer?,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use etcd_mvcc::{Commit, CommitTxn, Entry, Failure, FailureClass, Head, Key, KeyRange, Page};
-use etcd_mvcc::{PageRequest, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange};
+use etcd_mvcc::{PageRequest, Position, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange};
 
 use crate::channel::Lane;
 use crate::link::Link;
@@ -161,6 +161,14 @@ impl ReadHead for Standby {
 
     async fn head(&self) -> Result<Head<StandbyRevision>, Failure> {
         self.shared.link.head().await
+    }
+
+    async fn position(&self) -> Result<Position<StandbyRevision>, Failure> {
+        self.shared.link.position().await
+    }
+
+    fn repin(&self) {
+        self.shared.link.repin();
     }
 }
 

@@ -14,8 +14,16 @@ pub enum FailureClass {
     Reauthenticate,
     /// The revision has left the cluster's history: compare and repair instead.
     Resync,
-    /// Somebody must act first (no space, permission, certificate): say so, and keep trying slowly.
+    /// Somebody must act first (permission, certificate): say so, and keep trying slowly.
     Blocked,
+    /// The cluster is out of space and takes no puts until somebody makes room.
+    NoSpace,
+    /// The cluster has raised its corruption alarm: what it holds can't be trusted.
+    Corrupt,
+    /// What answers is not an etcd: it has no cluster id, or lacks transactions.
+    NotEtcd,
+    /// The answer came from another cluster than the one that was asked before.
+    OtherCluster,
     /// The request is larger than the server takes: cut it. Nothing was written.
     TooLarge,
     /// The request can never succeed (a defect, or a peer that breaks the protocol).
@@ -31,6 +39,10 @@ impl FailureClass {
             Self::Reauthenticate => "reauthenticate",
             Self::Resync => "resync",
             Self::Blocked => "blocked",
+            Self::NoSpace => "no_space",
+            Self::Corrupt => "corrupt",
+            Self::NotEtcd => "not_etcd",
+            Self::OtherCluster => "other_cluster",
             Self::TooLarge => "too_large",
             Self::Fatal => "fatal",
         }
@@ -70,6 +82,41 @@ pub struct Head<R> {
     pub revision: R,
 }
 
+/// How far a cluster's log of consensus (raft) has come, around one linearizable read.
+///
+/// Within one life of a cluster neither number goes back, and every revision takes at least one
+/// entry of the log. A cluster that is restored from a snapshot begins both anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaftPosition {
+    /// The term of the leader.
+    pub term: u64,
+    /// Entries that were committed before the read was answered.
+    pub index_before: u64,
+    /// Entries that were committed once the read was answered.
+    pub index_after: u64,
+}
+
+/// Where a cluster stands: who it is, how far it has come, and how far its log has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position<R> {
+    /// Id and newest revision.
+    pub head: Head<R>,
+    /// The log's position; `None` where the cluster does not say (a role that may not ask, a
+    /// proxy that hands the questions to different members).
+    pub raft: Option<RaftPosition>,
+    /// How large the member's database is; `None` where the cluster does not say.
+    pub db: Option<DbSize>,
+}
+
+/// How large a member's database is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DbSize {
+    /// What the file takes on disk, in bytes.
+    pub bytes: u64,
+    /// The member's `--quota-backend-bytes`; `None` before etcd 3.6, which does not say.
+    pub quota_bytes: Option<u64>,
+}
+
 /// May ask a cluster who it is.
 pub trait ReadHead: Send + Sync {
     /// The cluster's kind of revision.
@@ -85,6 +132,21 @@ pub trait ReadHead: Send + Sync {
     ///
     /// Dropping the future leaves nothing behind.
     fn head(&self) -> impl Future<Output = Result<Head<Self::Revision>, Failure>> + Send;
+
+    /// Asks for id, newest revision (linearizable), the position of the log and the database's size.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the cluster from answering.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    fn position(&self) -> impl Future<Output = Result<Position<Self::Revision>, Failure>> + Send;
+
+    /// Forgets which cluster is meant: whoever answers next is. From that answer on, an answer of
+    /// any kind from another cluster is a failure of the class [`FailureClass::OtherCluster`].
+    fn repin(&self);
 }
 
 /// May read ranges of a cluster, at pinned revisions. It has no way to write.

@@ -21,7 +21,8 @@ mod txn;
 mod walk;
 
 pub use capability::{
-    Batch, CommitTxn, Failure, FailureClass, Head, ReadHead, ReadRange, WatchRange, WatchStream,
+    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
+    ReadRange, WatchRange, WatchStream,
 };
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};

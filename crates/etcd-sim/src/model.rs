@@ -2,13 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use etcd_mvcc::{Change, ClusterId, Entry, Failure, FailureClass, Group, Head, Key, Revision};
+use etcd_mvcc::{
+    Change, ClusterId, Entry, Failure, FailureClass, Group, Head, Key, Position, RaftPosition,
+    Revision,
+};
 
 /// etcd's default for `--max-request-bytes`.
 const REQUEST_BYTES_MAX: usize = 1_572_864;
 
 /// The revision of a store that was never written to: etcd begins at 1, so its first write makes 2.
 const FIRST_REVISION: i64 = 1;
+
+/// The term of a cluster's first leader.
+const FIRST_TERM: u64 = 2;
+
+/// The log of a new cluster begins with its members and its first leader's empty entry.
+const FIRST_INDEX: u64 = 4;
 
 /// Defects of old etcds that a mirror must live with. None by default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,6 +49,10 @@ pub(crate) struct Store<R> {
     pub(crate) keys: BTreeMap<Key, Vec<Change<R>>>,
     /// Every revision, ascending, its changes in the order in which they were made.
     pub(crate) log: Vec<Group<R>>,
+    /// The term of the leader.
+    pub(crate) raft_term: u64,
+    /// Entries of the log of consensus that were committed.
+    pub(crate) raft_index: u64,
 }
 
 impl<R: Revision> Store<R> {
@@ -49,6 +62,8 @@ impl<R: Revision> Store<R> {
             compacted: None,
             keys: BTreeMap::new(),
             log: Vec::new(),
+            raft_term: FIRST_TERM,
+            raft_index: FIRST_INDEX,
         }
     }
 }
@@ -98,6 +113,20 @@ impl<R: Revision> ModelEtcd<R> {
         Head { cluster: self.cluster, revision: self.store.revision }
     }
 
+    /// Returns the head, and the position of the log.
+    #[must_use]
+    pub fn position(&self) -> Position<R> {
+        let Store { raft_term: term, raft_index: index, .. } = self.store;
+        let raft = RaftPosition { term, index_before: index, index_after: index };
+        Position { head: self.head(), raft: Some(raft), db: None }
+    }
+
+    /// The members elect a leader anew.
+    pub fn elect(&mut self) {
+        self.store.raft_term += 1;
+        self.store.raft_index += 1;
+    }
+
     /// Returns the newest revision.
     #[must_use]
     pub fn revision(&self) -> R {
@@ -141,10 +170,29 @@ impl<R: Revision> ModelEtcd<R> {
         Snapshot(self.store.clone())
     }
 
-    /// Replaces the store by a copy, as a restore with the same addresses and token does: the
-    /// cluster's id stays, the revision goes back, and what was written since has never happened.
+    /// Replaces the store by a copy, as `etcdutl snapshot restore` with the same addresses and token
+    /// does: the cluster's id stays, the revision goes back, what was written since has never
+    /// happened, and the log begins anew.
     pub fn restore(&mut self, snapshot: Snapshot<R>) {
         self.store = snapshot.0;
+        self.store.raft_term = FIRST_TERM;
+        self.store.raft_index = FIRST_INDEX;
+        self.incarnation += 1;
+    }
+
+    /// The same with `--bump-revision` and `--mark-compacted`: the revision is `bump` further on,
+    /// and everything before it is compacted.
+    pub fn restore_bumped(&mut self, snapshot: Snapshot<R>, bump: i64) {
+        self.restore(snapshot);
+        self.store.revision = R::new(self.store.revision.get() + bump);
+        self.store.compacted = Some(self.store.revision);
+    }
+
+    /// Replaces the store by a copy of the data directory, log included, as a machine that is
+    /// reverted to a snapshot does: the members elect a leader and go on from there.
+    pub fn revert(&mut self, snapshot: Snapshot<R>) {
+        self.store = snapshot.0;
+        self.elect();
         self.incarnation += 1;
     }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use etcd_mvcc::{
     ClusterId, Commit, CommitTxn, Entry, Failure, FailureClass, Head, Key, KeyRange, Page,
-    PageRequest, PrimaryRevision, ReadHead, ReadRange, Revision, StandbyRevision, Txn, WatchRange,
+    PageRequest, Position, PrimaryRevision, ReadHead, ReadRange, Revision, StandbyRevision, Txn,
+    WatchRange,
 };
 use tokio::sync::watch;
 
@@ -175,6 +176,12 @@ impl<R: Revision> ReadHead for SimEtcd<R> {
     async fn head(&self) -> Result<Head<R>, Failure> {
         self.read(|model| Ok(model.head()))
     }
+
+    async fn position(&self) -> Result<Position<R>, Failure> {
+        self.read(|model| Ok(model.position()))
+    }
+
+    fn repin(&self) {}
 }
 
 impl<R: Revision> ReadRange for SimEtcd<R> {

@@ -178,6 +178,7 @@ impl<R: Revision> ModelEtcd<R> {
     }
 
     fn apply(&mut self, mutations: &[Mutation]) -> Applied<R> {
+        self.store.raft_index += 1;
         let revision = self.store.revision.next();
         let mut changes = Vec::new();
         for mutation in mutations {

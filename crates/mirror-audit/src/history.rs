@@ -49,7 +49,8 @@ where
     let seen = entries
         .into_iter()
         .map(|entry| entry.map(|entry| (entry.modified, Some(entry.value.fingerprint()))));
-    for (Witness { key, modified, fingerprint }, seen) in checkpoint.witnesses.iter().zip(seen) {
+    for (Witness { key, modified, fingerprint, .. }, seen) in checkpoint.witnesses.iter().zip(seen)
+    {
         let expected = fingerprint.is_some().then_some((*modified, *fingerprint));
         if seen != expected {
             return Err(NotPinned::Undecided(format!(

@@ -69,7 +69,7 @@ impl Control {
     /// The bytes are no record, or one of a newer version.
     pub fn decode(value: &Value) -> Result<Self, RecordError> {
         let text: ControlText = parse("control record", value)?;
-        known("control record", text.version)?;
+        known("control record", text.version, VERSION)?;
         let desired = match text.desired.as_str() {
             "run" => Desired::Run,
             "pause" => Desired::Pause,

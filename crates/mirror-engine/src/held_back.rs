@@ -64,7 +64,7 @@ impl HeldBack {
     /// The bytes are no record, or one of a newer version.
     pub fn decode(value: &Value) -> Result<Self, RecordError> {
         let text: HeldBackText = parse("record of a key that is held back", value)?;
-        known("record of a key that is held back", text.version)?;
+        known("record of a key that is held back", text.version, VERSION)?;
         let number = |text: &String| {
             u64::from_str_radix(text, 16)
                 .map_err(|_| RecordError(format!("{text:?} is no hash of a uid")))

@@ -24,7 +24,9 @@ pub use held_back::HeldBack;
 pub use own_keys::OwnKeys;
 pub use plan::{PlanError, PlanReport, plan};
 pub use planner::{Ended, PlanDigest};
-pub use record::{Accounted, Checkpoint, CopyPosition, Epoch, Phase, RecordError, Witness};
+pub use record::{
+    Accounted, Checkpoint, CopyPosition, Epoch, Phase, RaftSeen, RecordError, Witness,
+};
 pub use repair::{
     DigestError, NotRepairable, RepairCounts, RepairDifference, RepairDigest, RepairFinding,
     RepairKind, RepairKinds, RepairOrder, RepairOutcome, RepairPlan, RepairPlanError,

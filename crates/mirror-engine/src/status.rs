@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use etcd_mvcc::{ClusterId, Key, PrimaryRevision, StandbyRevision};
+use etcd_mvcc::{ClusterId, DbSize, Key, PrimaryRevision, StandbyRevision};
 
 use crate::held_back::HeldBack;
 use crate::promotion::Promotion;
@@ -69,8 +69,14 @@ pub enum GuardKind {
     SameCluster,
     /// The primary has another cluster id than the checkpoint.
     ClusterChanged,
+    /// The standby has another cluster id than the checkpoint.
+    StandbyChanged,
+    /// What answers at one of the two ends is not an etcd.
+    NotEtcd,
     /// The primary's history is not the one that the checkpoint was taken from.
     HistoryChanged,
+    /// Nothing proves that the primary's history is the one that the checkpoint was taken from.
+    HistoryUnproven,
     /// A resync would delete more than the fuse allows.
     TooManyDeletes,
     /// The filter is not the one that the checkpoint was written under.
@@ -91,10 +97,13 @@ pub enum GuardKind {
 
 impl GuardKind {
     /// All guards.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::SameCluster,
         Self::ClusterChanged,
+        Self::StandbyChanged,
+        Self::NotEtcd,
         Self::HistoryChanged,
+        Self::HistoryUnproven,
         Self::TooManyDeletes,
         Self::ScopeChanged,
         Self::StandbyAlarm,
@@ -111,7 +120,10 @@ impl GuardKind {
         match self {
             Self::SameCluster => "same_cluster",
             Self::ClusterChanged => "cluster_changed",
+            Self::StandbyChanged => "standby_changed",
+            Self::NotEtcd => "not_etcd",
             Self::HistoryChanged => "history_changed",
+            Self::HistoryUnproven => "history_unproven",
             Self::TooManyDeletes => "too_many_deletes",
             Self::ScopeChanged => "scope_changed",
             Self::StandbyAlarm => "standby_alarm",
@@ -179,6 +191,8 @@ pub struct Counters {
     pub fenced_txns: u64,
     /// How often the watch was opened again, by reason.
     pub watch_restarts: std::collections::BTreeMap<&'static str, u64>,
+    /// How often a watch stood still behind a head that moved, by side (`primary`, `standby`).
+    pub watch_stalls: std::collections::BTreeMap<&'static str, u64>,
     /// How often a diff had to close a gap, by reason.
     pub resyncs: std::collections::BTreeMap<&'static str, u64>,
     /// Failed requests, by side (`primary`, `standby`) and class.
@@ -243,6 +257,20 @@ pub struct Status {
     /// Time since the standby was last known to hold everything the primary had; `None` before
     /// that was ever so in this process. It grows while the primary can't be reached.
     pub lag: Option<Duration>,
+    /// How long the primary has not answered: since the first poll in a row that failed was sent.
+    /// `None` if the last one was answered.
+    pub primary_unanswered: Option<Duration>,
+    /// The same of the standby.
+    pub standby_unanswered: Option<Duration>,
+    /// How long the primary's watch has brought nothing although the head is ahead of it. `None` if
+    /// it has brought everything up to a head that was asked for since.
+    pub primary_watch_behind: Option<Duration>,
+    /// The same of the standby's watch.
+    pub standby_watch_behind: Option<Duration>,
+    /// How large the primary's database is, as of the last answer.
+    pub primary_db: Option<DbSize>,
+    /// How large the standby's database is, as of the last answer.
+    pub standby_db: Option<DbSize>,
     /// Time since the primary last answered; `None` before it ever did.
     pub primary_contact_age: Option<Duration>,
     /// Time since the standby last answered; `None` before it ever did.

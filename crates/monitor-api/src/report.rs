@@ -11,10 +11,13 @@ pub const DOCUMENTED_STATES: [&str; 7] =
     ["starting", "waiting", "copying", "following", "paused", "blocked", "fenced"];
 
 /// Every guard that may block a mirror.
-pub const DOCUMENTED_GUARDS: [&str; 11] = [
+pub const DOCUMENTED_GUARDS: [&str; 14] = [
     "same_cluster",
     "cluster_changed",
+    "standby_changed",
+    "not_etcd",
     "history_changed",
+    "history_unproven",
     "too_many_deletes",
     "scope_changed",
     "standby_alarm",

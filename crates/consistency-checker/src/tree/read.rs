@@ -69,6 +69,10 @@ async fn read_stretch<R: ReadRange>(
             FailureClass::Retry
             | FailureClass::Reauthenticate
             | FailureClass::Blocked
+            | FailureClass::NoSpace
+            | FailureClass::Corrupt
+            | FailureClass::NotEtcd
+            | FailureClass::OtherCluster
             | FailureClass::TooLarge
             | FailureClass::Fatal => return Err(DigestError::Unread(failure)),
         }

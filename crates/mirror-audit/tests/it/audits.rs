@@ -26,6 +26,7 @@ fn mirror(primary: &SimPrimary, standby: &SimStandby, key: &str, value: &str) {
     let revision = primary.with(|etcd| etcd.put(key, value)).unwrap();
     let entry = primary.with(|etcd| etcd.get(key.as_bytes()).cloned()).unwrap();
     let witness = Witness {
+        created: None,
         key: entry.key.clone(),
         modified: revision,
         fingerprint: Some(entry.value.fingerprint()),

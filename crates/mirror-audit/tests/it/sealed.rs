@@ -56,7 +56,7 @@ fn auditor(there: &[u8], here: &[u8], keyring: Option<&str>) -> Auditor<SimPrima
         cluster: ClusterId::new(1),
         revision,
         scope: scope.hash().to_string(),
-        witnesses: vec![Witness { key: entry.key, modified: revision, fingerprint }],
+        witnesses: vec![Witness { key: entry.key, modified: revision, created: None, fingerprint }],
         ..Checkpoint::default()
     };
     let checkpoint = Mutation::put(OwnKeys::new("m").checkpoint, record.encode());

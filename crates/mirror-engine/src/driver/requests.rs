@@ -70,13 +70,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
     fn read_standing(&mut self) {
         let (primary, standby) = (self.primary.clone(), self.standby.clone());
         let own = self.own.clone();
+        // Which clusters answer is judged anew at every start.
+        primary.repin();
+        standby.repin();
         self.ask(async move {
-            let primary = match primary.head().await {
-                Ok(head) => head,
+            let primary = match primary.position().await {
+                Ok(position) => position,
                 Err(failure) => return Input::StandingFailed(Peer::Primary, failure),
             };
             let keys = [own.epoch, own.checkpoint, own.control, own.repair];
-            let stored = match standby.head().await {
+            let stored = match standby.position().await.map(|position| position.head) {
                 Ok(head) => standby.read_keys(&keys, None).await.map(|entries| (head, entries)),
                 Err(failure) => Err(failure),
             };

@@ -25,6 +25,8 @@ pub(crate) struct Placed {
     /// The key as the primary spells it.
     pub(crate) primary_key: Key,
     pub(crate) modified: PrimaryRevision,
+    /// The revision that made the key; `None` for a deletion.
+    pub(crate) created: Option<PrimaryRevision>,
     /// The key did not exist before.
     pub(crate) is_new: bool,
 }
@@ -172,6 +174,7 @@ mod tests {
             op: Op::Put { key: key.clone(), value: Value::from(revision.to_string().as_str()) },
             primary_key: key,
             modified: PrimaryRevision::new(revision),
+            created: Some(PrimaryRevision::new(revision)),
             is_new: false,
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Batch, Committed, Entry, Failure, Head, Key, KeyRange, Page, PageRequest, PrimaryRevision,
-    StandbyRevision, Txn,
+    Batch, Committed, Entry, Failure, Head, Key, KeyRange, Page, PageRequest, Position,
+    PrimaryRevision, StandbyRevision, Txn,
 };
 
 use crate::settings::Preflighted;
@@ -12,8 +12,8 @@ use crate::settings::Preflighted;
 /// What both clusters say when a mirror starts, or starts over.
 #[derive(Clone, Debug)]
 pub struct Standing {
-    /// The primary's id and newest revision.
-    pub primary: Head<PrimaryRevision>,
+    /// The primary's id, newest revision, and the position of its log.
+    pub primary: Position<PrimaryRevision>,
     /// The standby's id and newest revision.
     pub standby: Head<StandbyRevision>,
     /// The stored epoch.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use etcd_mvcc::{Expect, Failure, Head};
+use etcd_mvcc::{Expect, Failure, FailureClass, Head, Position};
 
 use super::comparison::Comparison;
 use super::start::Judged;
@@ -21,8 +21,13 @@ const MEND: &str = "mend the cause; the mirror looks again by itself";
 
 /// What a refusal comes to that somebody has to mend.
 pub(crate) fn refusal(peer: Peer, failure: &Failure) -> Blocked {
-    let alarm = failure.message.contains("space") || failure.message.contains("corrupt");
-    let guard = if alarm { GuardKind::StandbyAlarm } else { GuardKind::Denied };
+    let guard = match (failure.class, peer) {
+        (FailureClass::NoSpace | FailureClass::Corrupt, Peer::Standby) => GuardKind::StandbyAlarm,
+        (FailureClass::NotEtcd, _) => GuardKind::NotEtcd,
+        (FailureClass::OtherCluster, Peer::Primary) => GuardKind::ClusterChanged,
+        (FailureClass::OtherCluster, Peer::Standby) => GuardKind::StandbyChanged,
+        _ => GuardKind::Denied,
+    };
     let reason = format!("the {} refuses: {failure}", peer.as_str());
     Blocked { guard, reason, release: MEND.to_owned() }
 }
@@ -66,7 +71,7 @@ impl Planner {
             Expect::Absent => None,
         };
         let survey = fresh.is_none().then(|| {
-            Survey::new(&self.scope, self.settings.walk, standing.primary.cluster, false)
+            Survey::new(&self.scope, self.settings.walk, standing.primary.head.cluster, false)
                 .replacing(written_at)
         });
         let release = match fresh {
@@ -98,7 +103,11 @@ impl Planner {
         );
         let Some(checkpoint) = self.checkpoint.clone() else { return self.start_over(&reason) };
         let standing = Judged {
-            primary: Head { cluster: checkpoint.cluster, revision: self.status.primary_revision },
+            primary: Position {
+                head: Head { cluster: checkpoint.cluster, revision: self.status.primary_revision },
+                raft: None,
+                db: None,
+            },
             standby: Head {
                 cluster: self.status.standby_cluster.unwrap_or_default(),
                 revision: self.status.standby_revision,

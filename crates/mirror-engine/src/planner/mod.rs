@@ -278,7 +278,11 @@ impl Planner {
         let count = (peer.as_str(), failure.class.as_str());
         *self.status.counters.errors.entry(count).or_default() += 1;
         match failure.class {
-            FailureClass::Blocked => {
+            FailureClass::Blocked
+            | FailureClass::NoSpace
+            | FailureClass::Corrupt
+            | FailureClass::NotEtcd
+            | FailureClass::OtherCluster => {
                 let Blocked { guard, reason, .. } = refusal(peer, failure);
                 self.hold_until_mended(guard, reason);
             }

@@ -167,6 +167,7 @@ impl Round {
 pub(super) fn note_entry(witnesses: &mut Vec<Witness>, key: &Key, entry: &Entry<PrimaryRevision>) {
     if is_newer(witnesses, entry.modified) {
         let fingerprint = Some(entry.value.fingerprint());
-        note(witnesses, Witness { key: key.clone(), modified: entry.modified, fingerprint });
+        let (modified, created) = (entry.modified, Some(entry.created));
+        note(witnesses, Witness { key: key.clone(), modified, created, fingerprint });
     }
 }

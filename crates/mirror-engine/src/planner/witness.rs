@@ -27,6 +27,7 @@ impl From<&Placed> for Witness {
         Self {
             key: change.primary_key.clone(),
             modified: change.modified,
+            created: change.created,
             fingerprint: match &change.op {
                 Op::Put { value, .. } => Some(value.fingerprint()),
                 Op::Delete { .. } => None,
@@ -40,6 +41,10 @@ impl From<&Change<PrimaryRevision>> for Witness {
         Self {
             key: change.key().clone(),
             modified: change.modified(),
+            created: match change {
+                Change::Put(entry) => Some(entry.created),
+                Change::Delete { .. } => None,
+            },
             fingerprint: match change {
                 Change::Put(entry) => Some(entry.value.fingerprint()),
                 Change::Delete { .. } => None,
@@ -97,6 +102,7 @@ mod tests {
         Witness {
             key: Key::from(key),
             modified: PrimaryRevision::new(modified),
+            created: Some(PrimaryRevision::new(modified)),
             fingerprint: Some(Value::from("v").fingerprint()),
         }
     }

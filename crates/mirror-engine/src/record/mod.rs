@@ -11,11 +11,19 @@ use serde::{Deserialize, Serialize};
 pub use self::text::RecordError;
 pub(crate) use self::text::{KeyText, VERSION, known, parse, write};
 
+/// The version of the checkpoints that this program writes. Version 1 lacks the standby's id and the
+/// position of the primary's log: it is read, and the next checkpoint has them.
+const CHECKPOINT_VERSION: u32 = 2;
+
 /// Where the mirror stands. Written in the same transaction as the data that it speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The primary that was read.
     pub cluster: ClusterId,
+    /// The standby that was written; `None` in records of version 1.
+    pub standby: Option<ClusterId>,
+    /// Where the primary's log was; `None` where it was never known, as in records of version 1.
+    pub raft: Option<RaftSeen>,
     /// The standby held everything up to this revision when a whole record was written.
     pub revision: PrimaryRevision,
     /// The epoch of the writer.
@@ -28,6 +36,17 @@ pub struct Checkpoint {
     pub witnesses: Vec<Witness>,
     /// Who wrote what on the standby is known up to here.
     pub accounted: Accounted,
+}
+
+/// How far a primary's log had come: at least `index` entries for at most `revision`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaftSeen {
+    /// The term of the leader.
+    pub term: u64,
+    /// Entries that were committed.
+    pub index: u64,
+    /// The newest revision, read after the index.
+    pub revision: PrimaryRevision,
 }
 
 /// What a checkpoint promises.
@@ -67,6 +86,8 @@ pub struct Witness {
     pub key: Key,
     /// The revision of its last change.
     pub modified: PrimaryRevision,
+    /// The revision that made it; `None` if it was deleted, and in records of version 1.
+    pub created: Option<PrimaryRevision>,
     /// The fingerprint of its value; `None` if it was deleted.
     pub fingerprint: Option<u128>,
 }
@@ -107,6 +128,8 @@ struct WitnessText {
     key: KeyText,
     modified: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    created: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     fingerprint: Option<String>,
 }
 
@@ -121,9 +144,20 @@ struct CopyText {
 }
 
 #[derive(Serialize, Deserialize)]
+struct RaftText {
+    term: u64,
+    index: u64,
+    revision: i64,
+}
+
+#[derive(Serialize, Deserialize)]
 struct CheckpointText {
     version: u32,
     cluster: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    standby: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    raft: Option<RaftText>,
     revision: i64,
     epoch: u64,
     scope: String,
@@ -163,8 +197,14 @@ impl Checkpoint {
             Phase::Copying(copy) => ("copying", None, Some(copy)),
         };
         write(&CheckpointText {
-            version: VERSION,
+            version: CHECKPOINT_VERSION,
             cluster: self.cluster.to_string(),
+            standby: self.standby.map(|cluster| cluster.to_string()),
+            raft: self.raft.map(|RaftSeen { term, index, revision }| RaftText {
+                term,
+                index,
+                revision: revision.get(),
+            }),
             revision: self.revision.get(),
             epoch: self.epoch,
             scope: self.scope.clone(),
@@ -190,7 +230,9 @@ impl Checkpoint {
     /// The bytes are no record, or one of a newer version.
     pub fn decode(value: &Value) -> Result<Self, RecordError> {
         let text: CheckpointText = parse("checkpoint", value)?;
-        known("checkpoint", text.version)?;
+        if text.version != VERSION {
+            known("checkpoint", text.version, CHECKPOINT_VERSION)?;
+        }
         let phase = match (text.phase.as_str(), text.torn, text.copy) {
             ("whole", None, None) => Phase::Whole,
             ("torn", Some(torn), None) => Phase::Torn { revision: PrimaryRevision::new(torn) },
@@ -206,10 +248,20 @@ impl Checkpoint {
                 )));
             }
         };
-        let cluster = u64::from_str_radix(&text.cluster, 16)
-            .map_err(|_| RecordError("the checkpoint's cluster id is not hexadecimal".into()))?;
+        let cluster = |id: &str| {
+            let number = u64::from_str_radix(id, 16);
+            number
+                .map(ClusterId::new)
+                .map_err(|_| RecordError("the checkpoint's cluster id is not hexadecimal".into()))
+        };
         Ok(Self {
-            cluster: ClusterId::new(cluster),
+            cluster: cluster(&text.cluster)?,
+            standby: text.standby.as_deref().map(cluster).transpose()?,
+            raft: text.raft.map(|RaftText { term, index, revision }| RaftSeen {
+                term,
+                index,
+                revision: PrimaryRevision::new(revision),
+            }),
             revision: PrimaryRevision::new(text.revision),
             epoch: text.epoch,
             scope: text.scope,
@@ -237,6 +289,7 @@ impl Witness {
         WitnessText {
             key: KeyText::from(&self.key),
             modified: self.modified.get(),
+            created: self.created.map(Revision::get),
             fingerprint: self.fingerprint.map(|hash| format!("{hash:032x}")),
         }
     }
@@ -250,7 +303,8 @@ impl Witness {
                 None => None,
             };
         let modified = PrimaryRevision::new(text.modified);
-        Ok(Self { key: text.key.into_key()?, modified, fingerprint })
+        let created = text.created.map(PrimaryRevision::new);
+        Ok(Self { key: text.key.into_key()?, modified, created, fingerprint })
     }
 }
 
@@ -268,7 +322,7 @@ impl Epoch {
     /// The bytes are no record, or one of a newer version.
     pub fn decode(value: &Value) -> Result<Self, RecordError> {
         let text: EpochText = parse("epoch", value)?;
-        known("epoch", text.version)?;
+        known("epoch", text.version, VERSION)?;
         Ok(Self { number: text.epoch, owner: text.owner })
     }
 }
@@ -283,8 +337,10 @@ mod tests {
         let key = || prop::collection::vec(any::<u8>(), 1..12).prop_map(Key::from);
         let revision = || (0..i64::MAX).prop_map(PrimaryRevision::new);
         let standby = || (0..i64::MAX).prop_map(StandbyRevision::new);
-        let witness = (key(), revision(), any::<Option<u128>>())
-            .prop_map(|(key, modified, fingerprint)| Witness { key, modified, fingerprint });
+        let created = || prop::option::of(revision());
+        let witness = (key(), revision(), created(), any::<Option<u128>>()).prop_map(
+            |(key, modified, created, fingerprint)| Witness { key, modified, created, fingerprint },
+        );
         let copy = (revision(), prop::option::of(revision()), key(), any::<bool>()).prop_map(
             |(base, since, cursor, accepted)| {
                 Phase::Copying(CopyPosition { base, since, cursor, accepted })
@@ -301,16 +357,23 @@ mod tests {
             prop::collection::vec((standby(), standby()), 0..2),
         )
             .prop_map(|(through, ours, gaps)| Accounted { through, ours, gaps });
-        let ids = (any::<u64>(), revision(), any::<u64>(), "[0-9a-f]{32}");
+        let raft = (any::<u64>(), any::<u64>(), revision())
+            .prop_map(|(term, index, revision)| RaftSeen { term, index, revision });
+        let others = (prop::option::of(any::<u64>()), prop::option::of(raft));
+        let ids = (any::<u64>(), others, revision(), any::<u64>(), "[0-9a-f]{32}");
         (ids, phase, prop::collection::vec(witness, 0..4), accounted).prop_map(
-            |((cluster, revision, epoch, scope), phase, witnesses, accounted)| Checkpoint {
-                cluster: ClusterId::new(cluster),
-                revision,
-                epoch,
-                scope,
-                phase,
-                witnesses,
-                accounted,
+            |((cluster, (standby, raft), revision, epoch, scope), phase, witnesses, accounted)| {
+                Checkpoint {
+                    cluster: ClusterId::new(cluster),
+                    standby: standby.map(ClusterId::new),
+                    raft,
+                    revision,
+                    epoch,
+                    scope,
+                    phase,
+                    witnesses,
+                    accounted,
+                }
             },
         )
     }
@@ -331,6 +394,8 @@ mod tests {
     fn the_written_form_is_what_stored_checkpoints_hold() {
         let checkpoint = Checkpoint {
             cluster: ClusterId::new(0xbeef),
+            standby: Some(ClusterId::new(0xcafe)),
+            raft: Some(RaftSeen { term: 2, index: 9, revision: PrimaryRevision::new(7) }),
             revision: PrimaryRevision::new(7),
             epoch: 3,
             scope: "ab".into(),
@@ -338,6 +403,7 @@ mod tests {
             witnesses: vec![Witness {
                 key: Key::from("/registry/pods/a/b"),
                 modified: PrimaryRevision::new(7),
+                created: Some(PrimaryRevision::new(5)),
                 fingerprint: Some(1),
             }],
             accounted: Accounted { through: StandbyRevision::new(9), ..Accounted::default() },
@@ -345,11 +411,26 @@ mod tests {
         assert_eq!(
             String::from_utf8_lossy(checkpoint.encode().expose()),
             concat!(
-                r#"{"version":1,"cluster":"beef","revision":7,"epoch":3,"scope":"ab","phase":"whole","#,
-                r#""witnesses":[{"key":"/registry/pods/a/b","modified":7,"#,
+                r#"{"version":2,"cluster":"beef","standby":"cafe","#,
+                r#""raft":{"term":2,"index":9,"revision":7},"#,
+                r#""revision":7,"epoch":3,"scope":"ab","phase":"whole","#,
+                r#""witnesses":[{"key":"/registry/pods/a/b","modified":7,"created":5,"#,
                 r#""fingerprint":"00000000000000000000000000000001"}],"accounted":9}"#
             )
         );
+    }
+
+    #[test]
+    fn a_checkpoint_of_the_first_version_is_read() {
+        let old = Value::from(concat!(
+            r#"{"version":1,"cluster":"beef","revision":7,"epoch":3,"scope":"ab","phase":"whole","#,
+            r#""witnesses":[{"key":"/registry/pods/a/b","modified":7,"#,
+            r#""fingerprint":"00000000000000000000000000000001"}],"accounted":9}"#
+        ));
+        let checkpoint = Checkpoint::decode(&old).unwrap();
+        assert_eq!((checkpoint.standby, checkpoint.raft), (None, None));
+        let again = Checkpoint::decode(&checkpoint.encode()).unwrap();
+        assert_eq!(again, checkpoint);
     }
 
     #[test]

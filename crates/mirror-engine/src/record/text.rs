@@ -63,9 +63,9 @@ pub(crate) fn write(record: &impl Serialize) -> Value {
     Value::from(serde_json::to_vec(record).unwrap_or_default())
 }
 
-pub(crate) fn known(what: &str, version: u32) -> Result<(), RecordError> {
-    if version == VERSION {
+pub(crate) fn known(what: &str, version: u32, newest: u32) -> Result<(), RecordError> {
+    if version == newest {
         return Ok(());
     }
-    Err(RecordError(format!("the {what} has version {version}; this program knows {VERSION}")))
+    Err(RecordError(format!("the {what} has version {version}; this program knows {newest}")))
 }

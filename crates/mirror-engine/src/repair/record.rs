@@ -233,7 +233,7 @@ impl RepairRecord {
     /// The bytes are no record, or one of a newer version.
     pub fn decode(value: &Value) -> Result<Self, RecordError> {
         let text: RepairText = parse("repair record", value)?;
-        known("repair record", text.version)?;
+        known("repair record", text.version, VERSION)?;
         let outcome = match (text.outcome.as_str(), text.position) {
             ("begun", Some(PositionText { deleting, cursor, waited })) => {
                 let cursor = cursor.into_key()?;

@@ -1,6 +1,8 @@
 //! Orders as an operator gives them: through the standby's etcd, to a mirror that runs.
 
-use etcd_mvcc::{ClusterId, Committed, Head, Page, PrimaryRevision, Revision, StandbyRevision};
+use etcd_mvcc::{
+    ClusterId, Committed, Head, Page, Position, PrimaryRevision, Revision, StandbyRevision,
+};
 use etcd_sim::SimEtcd;
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::orders::{Order, OrderError, give, order_repair, read_state};
@@ -135,7 +137,11 @@ fn a_mirror_that_enrols_reads_the_ledger_again_under_its_own_epoch() {
     };
     assert_eq!(effects(&mut planner), [Effect::ReadStanding]);
     let standing = Standing {
-        primary: Head { cluster: ClusterId::new(1), revision: PrimaryRevision::new(9) },
+        primary: Position {
+            head: Head { cluster: ClusterId::new(1), revision: PrimaryRevision::new(9) },
+            raft: None,
+            db: None,
+        },
         standby: Head { cluster: ClusterId::new(2), revision: StandbyRevision::new(5) },
         epoch: None,
         checkpoint: None,

@@ -465,7 +465,7 @@ impl World {
             Effect::ReadStanding => {
                 let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
                 Input::Standing(Box::new(Standing {
-                    primary: self.primary.head(),
+                    primary: self.primary.position(),
                     standby: self.standby.head(),
                     epoch: get(&self.own.epoch),
                     checkpoint: get(&self.own.checkpoint),

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use etcd_mvcc::{
-    ClusterId, Entry, Failure, Head, Key, Page, PageRequest, PrimaryRevision, ReadHead, ReadRange,
-    Revision as _,
+    ClusterId, Entry, Failure, Head, Key, Page, PageRequest, Position, PrimaryRevision, ReadHead,
+    ReadRange, Revision as _,
 };
 use etcd_sim::{Fault, SimPrimary, SimStandby};
 use futures::executor::block_on;
@@ -64,6 +64,14 @@ impl<F: Fn(&SimPrimary) + Send + Sync> ReadHead for Restless<F> {
 
     async fn head(&self) -> Result<Head<PrimaryRevision>, Failure> {
         self.inner.head().await
+    }
+
+    async fn position(&self) -> Result<Position<PrimaryRevision>, Failure> {
+        self.inner.position().await
+    }
+
+    fn repin(&self) {
+        self.inner.repin();
     }
 }
 

@@ -157,6 +157,10 @@ impl Planner {
                 self.start_over(&failure.message);
             }
             FailureClass::Blocked
+            | FailureClass::NoSpace
+            | FailureClass::Corrupt
+            | FailureClass::NotEtcd
+            | FailureClass::OtherCluster
             | FailureClass::Retry
             | FailureClass::Reauthenticate
             | FailureClass::TooLarge
@@ -190,6 +194,10 @@ impl Planner {
                 self.start_over("the standby compacted changes that nobody had looked at");
             }
             FailureClass::Blocked
+            | FailureClass::NoSpace
+            | FailureClass::Corrupt
+            | FailureClass::NotEtcd
+            | FailureClass::OtherCluster
             | FailureClass::Retry
             | FailureClass::Reauthenticate
             | FailureClass::TooLarge
@@ -340,11 +348,12 @@ fn place(
             continue;
         };
         let (primary_key, modified) = (change.key().clone(), change.modified());
-        let mut is_new = false;
+        let (mut is_new, mut created) = (false, None);
         let op = match change {
             Change::Put(entry) => {
                 counters.puts_received += 1;
                 is_new = entry.version == 1;
+                created = Some(entry.created);
                 Op::Put { key, value: entry.value }
             }
             Change::Delete { .. } => {
@@ -352,7 +361,7 @@ fn place(
                 Op::Delete { key }
             }
         };
-        changes.push(Placed { op, primary_key, modified, is_new });
+        changes.push(Placed { op, primary_key, modified, created, is_new });
     }
     Waiting::new(group.revision, changes)
 }

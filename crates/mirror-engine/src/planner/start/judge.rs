@@ -25,19 +25,19 @@ impl Planner {
             let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
             return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
         }
-        if checkpoint.cluster != standing.primary.cluster {
+        if checkpoint.cluster != standing.primary.head.cluster {
             let reason = format!(
                 "the primary is cluster {}; the checkpoint was taken from cluster {}",
-                standing.primary.cluster, checkpoint.cluster
+                standing.primary.head.cluster, checkpoint.cluster
             );
             return self.hold(standing, GuardKind::ClusterChanged, reason);
         }
         let proven_at = proven_at(checkpoint);
-        if standing.primary.revision < proven_at {
+        if standing.primary.head.revision < proven_at {
             let reason = format!(
                 "the primary's history changed: its revision went back to {}, below the \
                  checkpoint's {proven_at}",
-                standing.primary.revision
+                standing.primary.head.revision
             );
             return self.hold(standing, GuardKind::HistoryChanged, reason);
         }

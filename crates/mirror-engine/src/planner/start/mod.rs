@@ -3,8 +3,8 @@
 mod judge;
 
 use etcd_mvcc::{
-    ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, PrimaryRevision, Revision,
-    StandbyRevision, Txn, Walk,
+    ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, Position, PrimaryRevision,
+    Revision, StandbyRevision, Txn, Walk,
 };
 use keyspace_filter::OWN_PREFIX;
 
@@ -39,7 +39,7 @@ pub(super) enum Starting {
 /// The standing, read and understood.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
-    pub(super) primary: Head<PrimaryRevision>,
+    pub(super) primary: Position<PrimaryRevision>,
     pub(super) standby: Head<StandbyRevision>,
     pub(super) epoch: Option<Epoch>,
     pub(super) checkpoint_unreadable: Option<String>,
@@ -65,12 +65,12 @@ impl Planner {
             return;
         }
         let Standing { primary, standby, epoch, checkpoint, control, repair } = standing;
-        self.status.primary_cluster = Some(primary.cluster);
+        self.status.primary_cluster = Some(primary.head.cluster);
         self.status.standby_cluster = Some(standby.cluster);
-        self.status.primary_revision = primary.revision;
+        self.status.primary_revision = primary.head.revision;
         self.status.standby_revision = standby.revision;
-        if primary.cluster == standby.cluster {
-            return self.on_same_cluster(primary.cluster);
+        if primary.head.cluster == standby.cluster {
+            return self.on_same_cluster(primary.head.cluster);
         }
         self.first_standing = false;
         self.epoch_seen = Some(seen(epoch.as_ref()));
@@ -251,7 +251,7 @@ impl Planner {
 
     /// From the checkpoint to the work: follow, or close the gap with a diff first.
     fn decide(&mut self, standing: Judged) {
-        let cluster = standing.primary.cluster;
+        let cluster = standing.primary.head.cluster;
         let due = self.withheld.are_due().then_some("owner_came");
         let asked = self.resync.take().or(due);
         let Some(checkpoint) = standing.checkpoint else {
@@ -277,7 +277,7 @@ impl Planner {
                 self.copy(Copying::resume(self, position), "resumed");
             }
             Stored::Whole | Stored::Torn { .. } => {
-                let behind = standing.primary.revision.ahead_of(checkpoint.revision);
+                let behind = standing.primary.head.revision.ahead_of(checkpoint.revision);
                 let too_far = behind > self.settings.catch_up_revisions;
                 match asked.or(too_far.then_some("behind")) {
                     Some(reason) => {
@@ -291,7 +291,12 @@ impl Planner {
     }
 
     fn blank(&self, cluster: ClusterId) -> Checkpoint {
-        Checkpoint { cluster, scope: self.scope.hash().to_string(), ..Checkpoint::default() }
+        Checkpoint {
+            cluster,
+            standby: self.status.standby_cluster,
+            scope: self.scope.hash().to_string(),
+            ..Checkpoint::default()
+        }
     }
 
     fn copy(&mut self, copying: Copying, reason: &'static str) {
