@@ -72,13 +72,15 @@ impl Reporter {
             | Input::PrimaryPage(Ok(_))
             | Input::Fetched(Ok(_))
             | Input::Changed(_)
+            | Input::PrimaryPosition(_)
             | Input::PrimaryHead { head: Ok(_), .. } => self.primary_contact = Some(now),
             Input::LedgerPage(Ok(_))
             | Input::StandbyPage(Ok(_))
             | Input::StandbyChanged(_)
             | Input::Committed(_)
             | Input::Refused
-            | Input::Orders { .. } => self.standby_contact = Some(now),
+            | Input::StandbyPosition(_)
+            | Input::Orders { answer: Ok(_), .. } => self.standby_contact = Some(now),
             Input::StandingFailed(..)
             | Input::Preflighted(Err(_))
             | Input::Witnesses(Err(_))
@@ -90,6 +92,7 @@ impl Reporter {
             | Input::StandbyWatchEnded(_)
             | Input::CommitFailed(_)
             | Input::PrimaryHead { head: Err(_), .. }
+            | Input::Orders { answer: Err(_), .. }
             | Input::Waited
             | Input::Tick => {}
         }

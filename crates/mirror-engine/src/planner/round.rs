@@ -1,6 +1,6 @@
 //! One round of a copy: what was found to differ and has not been written yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use etcd_mvcc::{Entry, Expect, Key, PrimaryRevision};
 use keyspace_filter::Scope;
@@ -8,7 +8,7 @@ use keyspace_filter::Scope;
 use super::Planner;
 use super::comparison::Comparison;
 use super::order::{Deletions, Queue, Taken};
-use super::witness::{is_newer, note};
+use crate::history::{WitnessBook, is_newer, note};
 use crate::record::Witness;
 use crate::settings::TxnLimits;
 
@@ -43,6 +43,9 @@ pub(super) struct Round {
     pub(super) judged: bool,
     pub(super) witnesses: Vec<Witness>,
     pub(super) witnesses_before: Vec<Witness>,
+    /// Further witnesses, found in this round, and those of the round before by their revision.
+    pub(super) book: WitnessBook,
+    pub(super) book_before: BTreeMap<PrimaryRevision, Vec<Witness>>,
 }
 
 /// What a round looks at.
@@ -57,6 +60,10 @@ pub(super) enum Lane {
 impl Planner {
     pub(super) fn round(&self, since: Option<PrimaryRevision>) -> Round {
         let before = self.checkpoint.as_ref().map(|checkpoint| checkpoint.witnesses.clone());
+        let mut book_before: BTreeMap<_, Vec<Witness>> = BTreeMap::new();
+        for witness in self.book.witnesses() {
+            book_before.entry(witness.modified).or_default().push(witness.clone());
+        }
         let (first, _) = self.scope.first_ranges();
         let lane = if first.is_empty() { Lane::All } else { Lane::First };
         Round {
@@ -77,6 +84,8 @@ impl Planner {
             judged: false,
             witnesses: Vec::new(),
             witnesses_before: before.unwrap_or_default(),
+            book: WitnessBook::default(),
+            book_before,
         }
         .begun()
     }
@@ -126,6 +135,7 @@ impl Round {
     /// Notes a key of the primary that was compared.
     pub(super) fn saw(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
         self.compared = entry.key.clone();
+        self.note_in_book(scope, entry);
         if self.since.is_none() {
             if is_newer(&self.witnesses, entry.modified)
                 && let Some(key) = scope.primary_key(&entry.key)
@@ -138,6 +148,23 @@ impl Round {
         }) {
             // Unchanged since: it is still there at this round's revision.
             note(&mut self.witnesses, before.clone());
+        }
+    }
+
+    fn note_in_book(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
+        if self.since.is_none() {
+            if self.book.wants(entry.modified, entry.created)
+                && let Some(key) = scope.primary_key(&entry.key)
+            {
+                self.book.note(Witness { key, ..Witness::from(entry) });
+            }
+            return;
+        }
+        let Some(before) = self.book_before.get(&entry.modified) else { return };
+        let key = scope.primary_key(&entry.key);
+        let unchanged = before.iter().find(|witness| Some(&witness.key) == key.as_ref());
+        if let Some(witness) = unchanged {
+            self.book.note(witness.clone());
         }
     }
 

@@ -158,7 +158,8 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let (since, unfused, reason) = (copying.since, copying.unfused, copying.reason);
         let Stage::Survey { survey, enrol } = &mut copying.stage else { return };
-        if !survey.advance(&mut self.ledger, &self.own) {
+        let withheld = &self.withheld;
+        if !survey.advance(&mut self.ledger, &self.own, |key| withheld.holds(key)) {
             let standby = survey.comparison.want_standby(self.in_flight.is_none());
             self.effects.extend(standby.map(Effect::ReadStandby));
             // At enrolment an empty standby spares the primary a walk.

@@ -8,7 +8,7 @@ use crate::planner::comparison::Pins;
 use crate::planner::order::Queue;
 use crate::planner::round::{DELETIONS_MAX, Lane, note_entry};
 use crate::planner::{Effect, Peer, Phase, Planner, Then};
-use crate::record::{Checkpoint, CopyPosition, Phase as Stored};
+use crate::record::{Checkpoint, CopyPosition, Phase as Stored, Witness};
 
 impl Planner {
     pub(super) fn pump_round(&mut self) {
@@ -146,6 +146,7 @@ impl Planner {
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
         let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let book = &mut round.book;
         let withheld = &mut self.withheld;
         let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
         // What waited for one that comes now may have been looked at before: the next round does.
@@ -154,6 +155,9 @@ impl Planner {
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
+            if book.wants(entry.modified, entry.created) {
+                book.note(Witness::from(entry));
+            }
             let is_new = !wanted.is_there();
             let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
             if kept_off && !is_new {
@@ -295,6 +299,9 @@ impl Planner {
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
         if first == last && !round.again && !round.left_over {
             let witnesses = std::mem::take(&mut round.witnesses);
+            self.book = std::mem::take(&mut round.book);
+            // A resumed round has not seen what lies before its cursor.
+            self.book_stored = None;
             self.ledger.close_gaps();
             let record = self.checkpoint.clone().unwrap_or_default();
             let record = Checkpoint { phase: Stored::Whole, revision: last, witnesses, ..record };
@@ -302,6 +309,7 @@ impl Planner {
         }
         let since = if round.again { None } else { Some(first) };
         let witnesses = std::mem::take(&mut round.witnesses);
+        self.book = std::mem::take(&mut round.book);
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;
         }
