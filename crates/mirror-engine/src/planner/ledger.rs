@@ -1,6 +1,6 @@
 //! Whose key is it? The ledger of keys that others made on the standby.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use etcd_mvcc::{Batch, Change, Entry, Key, Op, Revision, StandbyRevision, Value};
 use xxhash_rust::xxh3::xxh3_64;
@@ -9,7 +9,7 @@ use super::batch::op_bytes;
 use crate::own_keys::OwnKeys;
 use crate::record::Accounted;
 
-/// Entries that are known by heart, 16 bytes each. Beyond, every surplus key counts as foreign:
+/// Entries that are known by heart, 24 bytes each. Beyond, every surplus key counts as foreign:
 /// nothing is deleted that might be somebody else's.
 const KNOWN_MAX: usize = 1_000_000;
 
@@ -22,7 +22,9 @@ const GAPS_MAX: usize = 8;
 /// The keys that others made, as far as they are known, and up to where that is.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    known: BTreeSet<u64>,
+    /// By the hash of the key: since which revision the key is others', as far as this process has
+    /// seen it happen; zero for entries that are older.
+    known: BTreeMap<u64, StandbyRevision>,
     overflowed: bool,
     accounted: Accounted,
     /// Entries to write or remove, and the revision that gave rise to each.
@@ -55,8 +57,12 @@ impl Ledger {
 
     /// Takes in a stored entry.
     pub(crate) fn load(&mut self, key: &Key) {
+        self.learn(key, StandbyRevision::default());
+    }
+
+    fn learn(&mut self, key: &Key, at: StandbyRevision) {
         if self.known.len() < KNOWN_MAX {
-            self.known.insert(xxh3_64(key.as_bytes()));
+            self.known.insert(xxh3_64(key.as_bytes()), at);
         } else {
             self.overflowed = true;
         }
@@ -74,29 +80,43 @@ impl Ledger {
     }
 
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        self.overflowed || self.known.contains(&xxh3_64(key.as_bytes()))
+        self.overflowed || self.known.contains_key(&xxh3_64(key.as_bytes()))
     }
 
     /// Enters a key that was found to be somebody else's. What is accounted for does not depend on
     /// it: before the entry is written, it can be found again.
     pub(crate) fn enter(&mut self, own: &OwnKeys, key: &Key) {
-        self.enter_seen(own, key, self.accounted.through.next());
+        if self.overflowed || !self.holds(key) {
+            self.learn(key, StandbyRevision::default());
+            self.push_entry(own, key, self.accounted.through.next());
+        }
     }
 
     /// Enters a key that somebody else was seen to make at `at`.
     fn enter_seen(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
-        if !self.overflowed && self.holds(key) {
-            return;
+        let known = !self.overflowed && self.holds(key);
+        self.learn(key, at);
+        if !known {
+            self.push_entry(own, key, at);
         }
-        self.load(key);
+    }
+
+    fn push_entry(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
         let value = Value::from(at.to_string().as_str());
         self.pending.push_back((at, Op::Put { key: own.ledger(key), value }));
     }
 
-    /// The mirror writes the key: from now on it is ours.
-    pub(crate) fn adopt(&mut self, own: &OwnKeys, key: &Key) {
-        if self.holds(key) {
-            self.known.remove(&xxh3_64(key.as_bytes()));
+    /// At `at` the key was ours: the mirror wrote it then, or it was seen to be what the primary
+    /// has. Whoever made it anew since keeps it.
+    ///
+    /// Only what has happened may be handed in. A write that is still on its way, or that its
+    /// expectation left out, changes nothing of whose key it is. If it is never heard of that it
+    /// happened, the standby's watch shows it: [`Ledger::account`].
+    pub(crate) fn adopt(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
+        let hash = xxh3_64(key.as_bytes());
+        let since = self.known.get(&hash).copied();
+        if since.is_some_and(|since| since <= at) || (since.is_none() && self.overflowed) {
+            self.known.remove(&hash);
             self.pending
                 .push_back((self.accounted.through.next(), Op::Delete { key: own.ledger(key) }));
         }
@@ -202,7 +222,7 @@ impl Ledger {
     fn settle_ours(&mut self, own: &OwnKeys, changes: &[Change<StandbyRevision>]) {
         for change in changes {
             let key = change.key();
-            if self.known.remove(&xxh3_64(key.as_bytes())) {
+            if self.known.remove(&xxh3_64(key.as_bytes())).is_some() {
                 self.pending.push_back((change.modified(), Op::Delete { key: own.ledger(key) }));
             }
         }
@@ -307,10 +327,23 @@ mod tests {
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
         ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
-        ledger.adopt(&own, &key);
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
         assert!(!ledger.is_foreign(&held(&key, 6, 6)));
         assert_eq!(ledger.take_ops(usize::MAX).len(), 1, "one entry a transaction for one key");
         assert_eq!(ledger.take_ops(usize::MAX), vec![Op::Delete { key: own.ledger(&key) }]);
+    }
+
+    #[test]
+    fn a_key_that_somebody_made_after_our_write_stays_theirs() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/b");
+        let mut ledger = Ledger::default();
+        ledger.account(&own, &batch(8, vec![put(&key, 8, 8)]), |_| true, |_| {});
+        // The answer to what we wrote comes after the watch has shown what happened since.
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
+        assert!(ledger.is_foreign(&held(&key, 8, 8)));
+        ledger.adopt(&own, &key, StandbyRevision::new(9));
+        assert!(!ledger.is_foreign(&held(&key, 8, 9)));
     }
 
     #[test]
@@ -318,8 +351,8 @@ mod tests {
         let own = OwnKeys::new("m");
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
-        // Our write is sent before the other's is heard of.
-        ledger.adopt(&own, &key);
+        // Our write is answered before the other's is heard of.
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
         ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
         assert!(ledger.is_foreign(&held(&key, 6, 6)));
         let ours = vec![put(&own.checkpoint, 1, 7), put(&key, 6, 7)];

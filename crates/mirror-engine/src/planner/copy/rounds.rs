@@ -74,9 +74,9 @@ impl Planner {
                         continue;
                     }
                     // What the primary has is not others', whoever made it here, unless it is held
-                    // back and not looked at this time.
-                    if !self.withheld.holds(&standby.key) {
-                        self.ledger.adopt(&self.own, &standby.key);
+                    // back and not looked at this time. What differs is theirs until it is written.
+                    if !differs && !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key, standby.modified);
                     }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
@@ -241,9 +241,6 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         let (writes, bytes) = round.queue.outbox.take(&limits, room);
-        for write in &writes {
-            self.ledger.adopt(&self.own, write.op.key());
-        }
         if bytes > room {
             return self.commit_large(writes);
         }

@@ -84,7 +84,7 @@ impl Planner {
     /// `true` if that is an answer.
     pub(in crate::planner) fn on_too_large(&mut self, failure: &Failure) -> bool {
         let Some(flight) = &self.in_flight else { return false };
-        if let (Some(key), None) = (&flight.only, &flight.record) {
+        if let (Some(key), None) = (flight.only(), &flight.record) {
             let reason = format!(
                 "{key} with its value is {} bytes, more than the standby takes in one guarded \
                  request ({failure}): raise the standby's --max-request-bytes by 64 KiB or more",
@@ -93,7 +93,7 @@ impl Planner {
             self.hold_until_mended(GuardKind::TooLarge, reason);
             return true;
         }
-        self.request_bytes = match flight.only {
+        self.request_bytes = match flight.only() {
             // It has to go alone next time.
             Some(_) => self.request_bytes.min(self.in_flight_bytes()),
             None => (self.request_bytes / 2).max(4 << 10),

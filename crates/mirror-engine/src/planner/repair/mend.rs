@@ -279,21 +279,12 @@ impl Planner {
     pub(in crate::planner) fn on_mended(&mut self, committed: &Committed) {
         self.on_follow_applied();
         let Some((record, mend)) = self.mend() else { return };
-        let mut ours = Vec::new();
-        for (index, (key, kind)) in std::mem::take(&mut mend.sent).into_iter().enumerate() {
-            let skipped = committed.skipped.binary_search(&index).is_ok();
-            if skipped {
+        for (index, (_, kind)) in std::mem::take(&mut mend.sent).into_iter().enumerate() {
+            if committed.skipped.binary_search(&index).is_ok() {
                 record.skipped += 1;
             } else {
                 record.written.count(kind);
             }
-            // What the primary has is not others', whoever wrote it here.
-            if !skipped || kind != RepairKind::Surplus {
-                ours.push(key);
-            }
         }
-        // Not before: a surplus key that somebody has written in between stays theirs. If the
-        // answer is lost, the standby's watch tells the same.
-        ours.iter().for_each(|key| self.ledger.adopt(&self.own, key));
     }
 }

@@ -221,7 +221,7 @@ impl Planner {
             puts: 0,
             deletes: 0,
             bytes: 0,
-            only: None,
+            keys: Vec::new(),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
