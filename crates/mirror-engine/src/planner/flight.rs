@@ -151,6 +151,9 @@ impl Planner {
         if let Some(record) = flight.record {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
+            self.ledger.named();
+        } else if !flight.keys.is_empty() {
+            self.ledger.wrote_alone(committed.revision);
         }
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use etcd_mvcc::{Batch, Change, Entry, Key, Op, Revision, StandbyRevision, Value};
+use etcd_mvcc::{Batch, Change, Entry, Expect, Key, Op, Revision, StandbyRevision, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::op_bytes;
@@ -20,7 +20,7 @@ const OPS_PER_TXN: usize = 200;
 const GAPS_MAX: usize = 8;
 
 /// The keys that others made, as far as they are known, and up to where that is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
     /// By the hash of the key: since which revision the key is others', as far as this process has
     /// seen it happen; zero for entries that are older.
@@ -29,6 +29,24 @@ pub(crate) struct Ledger {
     accounted: Accounted,
     /// Entries to write or remove, and the revision that gave rise to each.
     pending: VecDeque<(StandbyRevision, Op)>,
+    /// What [`OwnKeys::alone`] must look like while nobody else writes.
+    alone: Expect,
+    /// A transaction without a checkpoint has happened that no checkpoint names yet. Another one
+    /// would take its mark away.
+    unnamed: bool,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            overflowed: false,
+            accounted: Accounted::default(),
+            pending: VecDeque::new(),
+            alone: Expect::Absent,
+            unnamed: false,
+        }
+    }
 }
 
 /// What somebody else did to keys in scope.
@@ -56,8 +74,14 @@ impl Ledger {
     }
 
     /// Takes in a stored entry.
-    pub(crate) fn load(&mut self, key: &Key) {
-        self.learn(key, StandbyRevision::default());
+    pub(crate) fn load(&mut self, own: &OwnKeys, entry: &Entry<StandbyRevision>) {
+        if let Some(key) = own.ledgered(&entry.key) {
+            self.learn(&key, StandbyRevision::default());
+        } else if entry.key == own.alone {
+            self.alone = Expect::ModifiedAt(entry.modified);
+            self.unnamed = self.accounted.may_be_foreign(entry.modified);
+            self.wrote(entry.modified);
+        }
     }
 
     fn learn(&mut self, key: &Key, at: StandbyRevision) {
@@ -124,9 +148,31 @@ impl Ledger {
 
     /// A transaction of ours happened at `revision`.
     pub(crate) fn wrote(&mut self, revision: StandbyRevision) {
-        if revision > self.accounted.through {
+        let unseen = revision > self.accounted.through || self.is_in_gap(revision);
+        if unseen && !self.accounted.ours.contains(&revision) {
             self.accounted.ours.push(revision);
         }
+    }
+
+    /// What [`OwnKeys::alone`] must look like while nobody else writes.
+    pub(crate) fn alone(&self) -> Expect {
+        self.alone
+    }
+
+    /// A transaction without a checkpoint, and with [`OwnKeys::alone`], happened.
+    pub(crate) fn wrote_alone(&mut self, revision: StandbyRevision) {
+        self.alone = Expect::ModifiedAt(revision);
+        self.unnamed = true;
+    }
+
+    /// A checkpoint was written: it names what happened before it.
+    pub(crate) fn named(&mut self) {
+        self.unnamed = false;
+    }
+
+    /// Tells whether a checkpoint has to be written before a transaction may go without one.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.unnamed
     }
 
     /// Nobody can say any more who wrote between what is accounted for and `head`.
@@ -228,7 +274,7 @@ impl Ledger {
         }
     }
 
-    /// Whatever we write moves the checkpoint or the epoch with it, or is remembered.
+    /// Whatever we write moves a key of our own with it, or is remembered.
     fn is_ours(
         &self,
         own: &OwnKeys,
@@ -238,7 +284,7 @@ impl Ledger {
         self.accounted.ours.contains(&revision)
             || changes
                 .iter()
-                .any(|change| *change.key() == own.checkpoint || *change.key() == own.epoch)
+                .any(|change| [&own.checkpoint, &own.epoch, &own.alone].contains(&change.key()))
     }
 
     /// Tells whether entries wait to be written.
@@ -374,6 +420,27 @@ mod tests {
         assert!(!ledger.is_foreign(&held(&key, 4, 3)), "we were the last to write it");
         ledger.close_gaps();
         assert!(!ledger.is_foreign(&held(&key, 4, 4)), "all keys have been looked at since");
+    }
+
+    #[test]
+    fn a_transaction_without_a_checkpoint_is_known_by_its_mark() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/a");
+        let mut ledger = Ledger::default();
+        // Heard of before it is answered.
+        let ours = vec![put(&key, 6, 6), put(&own.alone, 3, 6)];
+        let foreign = ledger.account(&own, &batch(6, ours), |key| key == b"/a", |_| {});
+        assert_eq!(foreign.puts, 0);
+
+        // Compacted before it was heard of.
+        let mut ledger = Ledger::new(Accounted::default());
+        ledger.skip_to(StandbyRevision::new(9));
+        assert!(ledger.is_foreign(&held(&key, 6, 6)));
+        ledger.load(&own, &held(&own.alone, 3, 6));
+        assert!(!ledger.is_foreign(&held(&key, 6, 6)));
+        assert!(ledger.is_unnamed());
+        assert_eq!(ledger.accounted().ours, [StandbyRevision::new(6)]);
+        assert!(!ledger.holds(&Key::default()));
     }
 
     #[test]

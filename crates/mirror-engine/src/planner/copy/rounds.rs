@@ -249,11 +249,11 @@ impl Planner {
     }
 
     /// Sends a write that is too large to travel with the checkpoint: alone, once the checkpoint
-    /// says that a copy is under way.
+    /// says that a copy is under way, and names the one that went alone before it.
     fn commit_large(&mut self, writes: Vec<Write>) {
         let copying = |c: &Checkpoint| matches!(c.phase, Stored::Copying(_));
         let marked = self.checkpoint.as_ref().is_some_and(copying);
-        if marked {
+        if marked && !self.ledger.is_unnamed() {
             return self.commit_lean(Then::RoundApplied, writes);
         }
         if let Phase::Copying(copying) = &mut self.phase

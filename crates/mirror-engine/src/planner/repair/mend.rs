@@ -252,6 +252,7 @@ impl Planner {
     fn commit_mends(&mut self) {
         let limits = self.settings.txn;
         let begun = self.repairs.begun().is_some();
+        let unnamed = self.ledger.is_unnamed();
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let room = self.room(&checkpoint);
         let Some((record, mend)) = self.mend() else { return };
@@ -261,8 +262,9 @@ impl Planner {
         let Some((_, mend)) = self.mend() else { return };
         let (writes, bytes) = mend.queue.outbox.take(&limits, room);
         let alone = bytes > room;
-        if alone && !begun {
-            // It goes alone, once the account says that the repair has begun.
+        if alone && (!begun || unnamed) {
+            // It goes alone, once the account says that the repair has begun, and the checkpoint
+            // names the one that went alone before it.
             mend.queue.outbox.put_back(writes);
             return self.commit_repair(Then::Mended, Vec::new(), account);
         }

@@ -185,9 +185,7 @@ impl Planner {
         };
         let mut walk = walk;
         for entry in &page.entries {
-            if let Some(key) = self.own.ledgered(&entry.key) {
-                self.ledger.load(&key);
-            }
+            self.ledger.load(&self.own, entry);
             if let Some(key) = self.own.withheld_key(&entry.key)
                 && let Err(error) = self.withheld.load(key, &entry.value)
             {
@@ -213,6 +211,8 @@ impl Planner {
         let guard = Guard(vec![
             (self.own.epoch.clone(), self.epoch_seen.unwrap_or(Expect::Absent)),
             (self.own.checkpoint.clone(), self.checkpoint_modified),
+            // As the ledger that was read says: what went alone since would not be known as ours.
+            (self.own.alone.clone(), self.ledger.alone()),
         ]);
         let own = vec![Op::Put { key: self.own.epoch.clone(), value: epoch.encode() }];
         self.in_flight = Some(InFlight {
