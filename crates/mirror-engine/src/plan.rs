@@ -193,9 +193,7 @@ where
     while let Some(request) = walk.request::<StandbyRevision>(at) {
         let page = standby.read_page(request.clone()).await?;
         for entry in &page.entries {
-            if let Some(key) = own.ledgered(&entry.key) {
-                ledger.load(&key);
-            }
+            ledger.load(&own, entry);
         }
         walk.advance(&request, &page);
     }

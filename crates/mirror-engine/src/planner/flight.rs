@@ -21,8 +21,8 @@ pub(super) struct InFlight {
     pub(super) puts: u64,
     pub(super) deletes: u64,
     pub(super) bytes: u64,
-    /// The key, if it writes just one.
-    pub(super) only: Option<Key>,
+    /// The mirrored keys that it writes, in the order of its writes.
+    pub(super) keys: Vec<Key>,
     /// The account of a repair that it writes, if it does.
     pub(super) repair: Option<RepairRecord>,
 }
@@ -46,6 +46,16 @@ pub(super) enum Then {
     RepairEnded,
     /// What others deleted or changed was put back.
     Healed,
+}
+
+impl InFlight {
+    /// The key, if it writes just one.
+    pub(super) fn only(&self) -> Option<&Key> {
+        match self.keys.as_slice() {
+            [key] => Some(key),
+            _ => None,
+        }
+    }
 }
 
 impl Planner {
@@ -116,17 +126,13 @@ impl Planner {
         debug_assert!(txn.writes.iter().all(|w| self.scope.admits_standby(w.op.key().as_bytes())));
         let puts = txn.writes.iter().filter(|write| matches!(write.op, Op::Put { .. })).count();
         let bytes = txn.writes.iter().map(|write| write.op.size()).sum::<usize>();
-        let only = match txn.writes.as_slice() {
-            [write] => Some(write.op.key().clone()),
-            _ => None,
-        };
         self.in_flight = Some(InFlight {
             then,
             record,
             puts: puts as u64,
             deletes: (txn.writes.len() - puts) as u64,
             bytes: bytes as u64,
-            only,
+            keys: txn.writes.iter().map(|write| write.op.key().clone()).collect(),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(txn));
@@ -162,9 +168,19 @@ impl Planner {
         self.status.counters.puts_applied += flight.puts;
         self.status.counters.deletes_applied += flight.deletes;
         self.ledger.wrote(committed.revision);
+        // Not before it is known that the write happened: a key that somebody else has written in
+        // between stays theirs, and so does its entry.
+        for (index, key) in flight.keys.iter().enumerate() {
+            if committed.skipped.binary_search(&index).is_err() {
+                self.ledger.adopt(&self.own, key, committed.revision);
+            }
+        }
         if let Some(record) = flight.record {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
+            self.ledger.named();
+        } else if !flight.keys.is_empty() {
+            self.ledger.wrote_alone(committed.revision);
         }
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));

@@ -558,9 +558,6 @@ impl World {
         self.invariant_a_resync_deletes_no_strangers(txn, &writes);
         for op in &writes {
             self.tampered.mirror_wrote(op.key());
-            if txn.own.is_empty() && self.operator.repairs() {
-                self.tampered.repair_wrote_alone(op.key());
-            }
         }
         self.invariant_others_keys_are_untouched();
         self.invariant_owners_go_first(txn, &writes);
@@ -586,8 +583,7 @@ impl World {
             return;
         }
         let primary = self.mirrored(self.primary_in_scope(checkpoint.revision));
-        let mut standby = self.mirrored(self.standby_in_scope(written_at));
-        standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
+        let standby = self.mirrored(self.standby_in_scope(written_at));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
                 let entry =

@@ -74,9 +74,9 @@ impl Planner {
                         continue;
                     }
                     // What the primary has is not others', whoever made it here, unless it is held
-                    // back and not looked at this time.
-                    if !self.withheld.holds(&standby.key) {
-                        self.ledger.adopt(&self.own, &standby.key);
+                    // back and not looked at this time. What differs is theirs until it is written.
+                    if !differs && !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key, standby.modified);
                     }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
@@ -245,9 +245,6 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         let (writes, bytes) = round.queue.outbox.take(&limits, room);
-        for write in &writes {
-            self.ledger.adopt(&self.own, write.op.key());
-        }
         if bytes > room {
             return self.commit_large(writes);
         }
@@ -256,11 +253,11 @@ impl Planner {
     }
 
     /// Sends a write that is too large to travel with the checkpoint: alone, once the checkpoint
-    /// says that a copy is under way.
+    /// says that a copy is under way, and names the one that went alone before it.
     fn commit_large(&mut self, writes: Vec<Write>) {
         let copying = |c: &Checkpoint| matches!(c.phase, Stored::Copying(_));
         let marked = self.checkpoint.as_ref().is_some_and(copying);
-        if marked {
+        if marked && !self.ledger.is_unnamed() {
             return self.commit_lean(Then::RoundApplied, writes);
         }
         if let Phase::Copying(copying) = &mut self.phase

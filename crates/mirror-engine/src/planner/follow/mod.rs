@@ -311,9 +311,6 @@ impl Planner {
         });
         for change in &batch.changes {
             self.drift.superseded(change.op.key());
-            if let Op::Put { key, .. } = &change.op {
-                self.ledger.adopt(&self.own, key);
-            }
         }
         if let Phase::Following(following) = &mut self.phase {
             following.owner_came |= came;

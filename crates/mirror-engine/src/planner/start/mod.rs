@@ -219,9 +219,7 @@ impl Planner {
         };
         let mut walk = walk;
         for entry in &page.entries {
-            if let Some(key) = self.own.ledgered(&entry.key) {
-                self.ledger.load(&key);
-            }
+            self.ledger.load(&self.own, entry);
             if let Some(key) = self.own.withheld_key(&entry.key)
                 && let Err(error) = self.withheld.load(key, &entry.value)
             {
@@ -247,6 +245,8 @@ impl Planner {
         let guard = Guard(vec![
             (self.own.epoch.clone(), self.epoch_seen.unwrap_or(Expect::Absent)),
             (self.own.checkpoint.clone(), self.checkpoint_modified),
+            // As the ledger that was read says: what went alone since would not be known as ours.
+            (self.own.alone.clone(), self.ledger.alone()),
         ]);
         let own = vec![Op::Put { key: self.own.epoch.clone(), value: epoch.encode() }];
         self.in_flight = Some(InFlight {
@@ -255,7 +255,7 @@ impl Planner {
             puts: 0,
             deletes: 0,
             bytes: 0,
-            only: None,
+            keys: Vec::new(),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
