@@ -27,7 +27,7 @@ mod witnesses;
 
 use etcd_mvcc::{
     ClusterId, Entry, Failure, FailureClass, Key, Position, PrimaryRevision, RaftPosition,
-    ReadHead, ReadRange, Revision as _, StandbyRevision,
+    ReadHead, ReadRange, Revision as _, Side, StandbyRevision,
 };
 
 pub use self::distinct::{SameCluster, distinct};
@@ -376,27 +376,60 @@ pub(crate) fn log_went_back(
     })
 }
 
-/// What the mirror called `name` has stored of the history that it mirrored, beside its checkpoint;
-/// `None` if it has not.
+/// Why there is no judgement.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ProofError {
+    /// A side did not answer, or refused.
+    #[error("the {}: {failure}", side_name(*side))]
+    Unread {
+        /// The side.
+        side: Side,
+        /// Why.
+        failure: Failure,
+    },
+    /// What is stored on the standby can't be understood.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
+
+const fn side_name(side: Side) -> &'static str {
+    match side {
+        Side::Primary => "primary",
+        Side::Standby => "standby",
+    }
+}
+
+/// Judges by what the mirror called `name` had stored on the standby at `at`, or has today; `None` if
+/// it has no checkpoint.
 ///
 /// # Errors
 ///
-/// The standby did not answer; the inner error: what it holds can't be understood.
+/// A side did not answer, or a record can't be understood.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future leaves nothing behind.
-pub async fn stored_witnesses<S>(
+pub async fn prove_stored<P, S>(
+    primary: &P,
     standby: &S,
     name: &str,
     at: Option<StandbyRevision>,
-) -> Result<Result<Option<WitnessBook>, RecordError>, Failure>
+) -> Result<Option<Judgement>, ProofError>
 where
-    S: ReadRange<Revision = StandbyRevision>,
+    P: ReadHead<Revision = PrimaryRevision> + ReadRange<Revision = PrimaryRevision>,
+    S: ReadHead<Revision = StandbyRevision> + ReadRange<Revision = StandbyRevision>,
 {
-    let keys = [OwnKeys::new(name).history];
-    let entry = standby.read_keys(&keys, at).await?.into_iter().next().flatten();
-    Ok(entry.map(|entry| WitnessBook::decode(&entry.value)).transpose())
+    let unread = |side| move |failure| ProofError::Unread { side, failure };
+    let OwnKeys { checkpoint, history, .. } = OwnKeys::new(name);
+    let here = standby.head().await.map_err(unread(Side::Standby))?;
+    let entries = standby.read_keys(&[checkpoint, history], at).await;
+    let mut entries = entries.map_err(unread(Side::Standby))?.into_iter();
+    let Some(entry) = entries.next().flatten() else { return Ok(None) };
+    let checkpoint = Checkpoint::decode(&entry.value)?;
+    let book = entries.next().flatten().map(|entry| WitnessBook::decode(&entry.value));
+    let book = book.transpose()?;
+    let judged = prove(primary, here.cluster, &checkpoint, book.as_ref()).await;
+    judged.map(Some).map_err(unread(Side::Primary))
 }
 
 /// Judges, asking the primary what has to be asked.

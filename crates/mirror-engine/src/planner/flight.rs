@@ -175,6 +175,16 @@ impl Planner {
                 self.ledger.adopt(&self.own, key, committed.revision);
             }
         }
+        let written = flight.puts + flight.deletes > committed.skipped.len() as u64;
+        let moved = match (&flight.record, &self.checkpoint) {
+            (Some(record), Some(before)) => record.revision > before.revision,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if written || moved {
+            // Nothing less is progress: what comes to nothing again and again must pause longer.
+            self.failures = 0;
+        }
         if let Some(record) = flight.record {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
@@ -197,7 +207,10 @@ impl Planner {
                 self.status.copy.keys_deleted += flight.deletes;
                 self.on_round_applied(committed);
             }
-            Then::CopyClosed => self.follow(),
+            Then::CopyClosed => {
+                self.out_of_space = false;
+                self.follow();
+            }
             Then::Mended => self.on_mended(committed),
             Then::Healed => self.on_healed(committed),
             Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),

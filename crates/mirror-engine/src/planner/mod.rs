@@ -79,6 +79,9 @@ struct HeldEpoch {
     since: Duration,
 }
 
+/// Silence that is worth a word: polls are a second apart.
+const SILENCE_MIN: Duration = Duration::from_secs(3);
+
 /// Keys that are held back, told by name.
 const HELD_BACK_SHOWN: usize = 20;
 
@@ -152,6 +155,11 @@ pub struct Planner {
     book_stored: Option<(Duration, PrimaryRevision)>,
     /// The standby has compacted changes that were never looked at.
     skip_unseen: bool,
+    /// The standby had no room: what frees some goes first, and nothing is written that a later
+    /// change has removed.
+    out_of_space: bool,
+    /// What the last poll that was not answered came to.
+    trouble: Option<String>,
     /// A value can't be written: the mirror is blocked until a write has happened.
     write_blocked: bool,
 }
@@ -199,6 +207,8 @@ impl Planner {
             book: WitnessBook::default(),
             book_stored: None,
             skip_unseen: false,
+            out_of_space: false,
+            trouble: None,
             write_blocked: false,
         }
     }
@@ -263,11 +273,42 @@ impl Planner {
             status.primary_watch_behind = following.meter.behind(self.now);
             status.standby_watch_behind = self.standby_meter.behind(self.now);
         }
+        if status.state == State::Following && status.reason.is_empty() {
+            status.reason = self.silence(&status).unwrap_or_default();
+        }
         // What was written is known to be there, whenever the head was last asked for.
         status.primary_revision = status.primary_revision.max(status.checkpoint);
         let level = self.level().unwrap_or(status.checkpoint);
         status.lag_revisions = status.primary_revision.ahead_of(level);
         status
+    }
+
+    /// What a mirror that follows has not heard of for too long, in words.
+    fn silence(&self, status: &Status) -> Option<String> {
+        let trouble = self.trouble.as_deref().unwrap_or("no answer");
+        let long = |silent: Option<Duration>| silent.filter(|silent| *silent >= SILENCE_MIN);
+        let seconds = |silent: Duration| silent.as_secs();
+        if let Some(silent) = long(status.primary_unanswered) {
+            return Some(format!(
+                "the primary has not answered for {} s: {trouble}",
+                seconds(silent)
+            ));
+        }
+        if let Some(silent) = long(status.standby_unanswered) {
+            return Some(format!(
+                "the standby has not answered for {} s: {trouble}",
+                seconds(silent)
+            ));
+        }
+        let behind = |side: &str, silent| {
+            format!(
+                "the {side}'s watch has brought nothing for {} s although the {side} is ahead of it",
+                seconds(silent)
+            )
+        };
+        long(status.primary_watch_behind)
+            .map(|silent| behind("primary", silent))
+            .or_else(|| long(status.standby_watch_behind).map(|silent| behind("standby", silent)))
     }
 
     /// Returns the guard under which the status may be stored: the epoch as last seen.
@@ -335,6 +376,7 @@ impl Planner {
     /// A request came to nothing: count it, say it, and start over, or wait for help.
     fn on_failure(&mut self, peer: Peer, failure: &Failure) {
         self.count_error(peer, failure);
+        self.out_of_space |= peer == Peer::Standby && failure.class == FailureClass::NoSpace;
         match failure.class {
             FailureClass::Blocked
             | FailureClass::NoSpace

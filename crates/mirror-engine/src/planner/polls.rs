@@ -25,6 +25,7 @@ impl Planner {
             Ok(head) => head,
             Err(failure) => {
                 self.primary_unanswered.get_or_insert(asked_at);
+                self.trouble = Some(failure.message.clone());
                 return self.count_error(Peer::Primary, &failure);
             }
         };
@@ -123,6 +124,7 @@ impl Planner {
             Ok(read) => read,
             Err(failure) => {
                 self.standby_unanswered.get_or_insert(asked_at);
+                self.trouble = Some(failure.message.clone());
                 return self.count_error(Peer::Standby, &failure);
             }
         };

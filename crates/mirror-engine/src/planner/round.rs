@@ -22,6 +22,8 @@ pub(super) struct Round {
     pub(super) since: Option<PrimaryRevision>,
     pub(super) queue: Queue,
     pub(super) stale: Deletions,
+    /// What is stale goes before anything is compared: the standby had no room.
+    pub(super) frees: bool,
     /// Keys of the primary's that are held back.
     pub(super) held: BTreeSet<Key>,
     pub(super) standby_keys: u64,
@@ -72,6 +74,7 @@ impl Planner {
             since,
             queue: Queue::new(self.settings.order, &self.scope, false),
             stale: Deletions::default(),
+            frees: false,
             held: BTreeSet::new(),
             standby_keys: 0,
             compared: Key::default(),

@@ -10,6 +10,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::comparison::Comparison;
 use super::ledger::Ledger;
+use super::order::Deletions;
+use super::round::DELETIONS_MAX;
 use crate::own_keys::OwnKeys;
 
 /// Counts, by key names alone, what is on both sides and what on the standby only, and digests
@@ -35,6 +37,8 @@ pub(crate) struct Survey {
     /// The first key that the primary last changed up to then and the standby does not hold so, and
     /// how many there are.
     pub(crate) contradiction: Option<(Key, u64)>,
+    /// What would be deleted, where that is to be done before anything else.
+    pub(crate) stale: Option<Deletions>,
     /// Some of the keys that would be deleted.
     pub(crate) shown: Vec<Key>,
     pub(crate) found: Found,
@@ -85,6 +89,7 @@ impl Survey {
             show: 0,
             doubts: None,
             contradiction: None,
+            stale: None,
             shown: Vec::new(),
             found: Found::default(),
         }
@@ -93,6 +98,12 @@ impl Survey {
     /// Names the checkpoint that a resync would replace, by the revision that wrote it.
     pub(crate) fn replacing(mut self, written_at: Option<StandbyRevision>) -> Self {
         self.replaces = written_at.unwrap_or_default();
+        self
+    }
+
+    /// Keeps what would be deleted, up to as much as one round deletes.
+    pub(crate) fn keeping_stale(mut self) -> Self {
+        self.stale = Some(Deletions::default());
         self
     }
 
@@ -155,7 +166,12 @@ impl Survey {
                     self.found.stale += 1;
                     self.digest_deletion(&entry.key, entry.modified);
                     if self.shown.len() < self.show {
-                        self.shown.push(entry.key);
+                        self.shown.push(entry.key.clone());
+                    }
+                    if let Some(stale) = &mut self.stale
+                        && stale.len() < DELETIONS_MAX
+                    {
+                        stale.push(entry);
                     }
                 }
                 Step::Need(_) => return false,

@@ -1,7 +1,9 @@
 //! What a round does: compares, fetches, writes in order, deletes what is stale, and closes, or is
 //! followed by another one.
 
-use etcd_mvcc::{Committed, Entry, Expect, Failure, FailureClass, PrimaryRevision, Step, Write};
+use etcd_mvcc::{
+    Committed, Entry, Expect, Failure, FailureClass, Key, PrimaryRevision, Step, Write,
+};
 
 use super::Stage;
 use crate::planner::comparison::Pins;
@@ -12,6 +14,9 @@ use crate::record::{Checkpoint, CopyPosition, Phase as Stored, Witness};
 
 impl Planner {
     pub(super) fn pump_round(&mut self) {
+        if self.frees_space() {
+            return;
+        }
         self.compare();
         self.fetch();
         if self.in_flight.is_none() {
@@ -31,6 +36,26 @@ impl Planner {
         }
         self.effects.extend(round.comparison.want_primary().map(Effect::ReadPrimary));
         self.effects.extend(round.comparison.want_standby(quiet).map(Effect::ReadStandby));
+    }
+
+    /// Deletes what is stale before anything is compared: the standby has been out of space. `true`
+    /// while that goes on.
+    fn frees_space(&mut self) -> bool {
+        let limits = self.settings.txn;
+        let quiet = self.in_flight.is_none();
+        let Phase::Copying(copying) = &mut self.phase else { return false };
+        let Stage::Round(round) = &mut copying.stage else { return false };
+        if !round.frees || !quiet {
+            return round.frees;
+        }
+        round.frees = !round.stale.is_empty();
+        if round.frees {
+            let deletions = round.stale.take(limits.ops);
+            let record = self.copy_record();
+            self.commit(Then::RoundApplied, deletions, record);
+            return true;
+        }
+        false
     }
 
     /// Works through what has been read, as far as there is room for what comes of it.
@@ -275,13 +300,13 @@ impl Planner {
         let Stage::Round(round) = &copying.stage else { return None };
         let base = round.comparison.pins().map_or(PrimaryRevision::default(), |pins| pins.first);
         let accepted = copying.unfused;
-        let position = CopyPosition { base, since: round.since, cursor: round.cursor(), accepted };
+        let cursor = shortened(round.cursor());
+        let position = CopyPosition { base, since: round.since, cursor, accepted };
         let record = self.checkpoint.clone().unwrap_or_default();
         Some(Checkpoint { phase: Stored::Copying(position), ..record })
     }
 
     pub(in crate::planner) fn on_round_applied(&mut self, committed: &Committed) {
-        self.failures = 0;
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         if !committed.skipped.is_empty() {
@@ -317,5 +342,15 @@ impl Planner {
             copying.since = since;
         }
         *self.status.counters.resyncs.entry("round").or_default() += 1;
+    }
+}
+
+/// A longer cursor is cut: what lies between is compared once more.
+const CURSOR_MAX: usize = 1_024;
+
+fn shortened(cursor: Key) -> Key {
+    match cursor.as_bytes().get(..CURSOR_MAX) {
+        Some(start) => Key::from(start.to_vec()),
+        None => cursor,
     }
 }

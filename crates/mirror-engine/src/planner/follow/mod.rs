@@ -331,7 +331,6 @@ impl Planner {
     }
 
     pub(super) fn on_follow_applied(&mut self) {
-        self.failures = 0;
         let now = self.now;
         if let Phase::Following(following) = &mut self.phase {
             following.committed_at = now;

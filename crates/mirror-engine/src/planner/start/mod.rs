@@ -330,6 +330,7 @@ impl Planner {
         let compacted = proof.as_ref().is_some_and(|proof| !proof.readable).then_some("compacted");
         let asked = self.resync.take().or(compacted).or(due);
         let exact = proof.as_ref().is_some_and(|proof| proof.exact);
+        let readable = proof.as_ref().is_some_and(|proof| proof.readable);
         let continuous = proof.as_ref().is_some_and(|proof| proof.continuous);
         self.book = proof.map_or_else(WitnessBook::default, |proof| proof.book);
         // Changes of other keys are not kept track of.
@@ -364,10 +365,14 @@ impl Planner {
             Stored::Whole | Stored::Torn { .. } => {
                 let behind = standing.primary.head.revision.ahead_of(checkpoint.revision);
                 let too_far = behind > self.settings.catch_up_revisions;
-                match asked.or(too_far.then_some("behind")) {
+                let space = self.out_of_space.then_some("standby_space");
+                match asked.or(space).or(too_far.then_some("behind")) {
                     Some(reason) => {
                         let since = exact.then_some(checkpoint.revision);
-                        let survey = Copying::survey(self, cluster, since);
+                        let mut survey = Copying::survey(self, cluster, since);
+                        if reason == "standby_space" && exact && readable {
+                            survey = survey.unfused();
+                        }
                         self.copy(survey, reason);
                     }
                     None => self.follow(),
