@@ -89,7 +89,7 @@ const HELD_BACK_SHOWN: usize = 20;
 enum Phase {
     Starting(Starting),
     Copying(Box<Copying>),
-    Following(Following),
+    Following(Box<Following>),
     Paused,
     Blocked(Box<Held>),
     /// For ever, unless only an order made it so.

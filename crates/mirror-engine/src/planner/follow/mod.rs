@@ -81,7 +81,7 @@ impl Planner {
     pub(super) fn follow(&mut self) {
         let Some(checkpoint) = &self.checkpoint else { return };
         let applied = checkpoint.revision;
-        self.phase = Phase::Following(Following {
+        self.phase = Phase::Following(Box::new(Following {
             seen: applied,
             meter: WatchMeter::new(self.now),
             backlog: VecDeque::new(),
@@ -92,7 +92,7 @@ impl Planner {
             committed_at: self.now,
             owner_came: false,
             newest: None,
-        });
+        }));
         if !self.write_blocked {
             self.status.state = State::Following;
             self.status.blocked = None;
@@ -338,7 +338,10 @@ impl Planner {
         if let Some(level) = self.level() {
             self.lag.reached(level);
         }
-        if let Phase::Following(Following { owner_came: true, torn: None, .. }) = &self.phase {
+        if let Phase::Following(following) = &self.phase
+            && following.owner_came
+            && following.torn.is_none()
+        {
             self.resync = Some("owner_came");
             self.start_over("an owner has come that others waited for");
         }

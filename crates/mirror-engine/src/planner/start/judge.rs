@@ -67,17 +67,16 @@ impl Planner {
         &mut self,
         answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
     ) {
-        let (standing, mut inquiry) =
-            match std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading)) {
-                Phase::Starting(Starting::Proving { standing, inquiry }) => (standing, inquiry),
-                Phase::Starting(Starting::Confirming { standing }) => {
-                    return self.on_confirmed(*standing, answer);
-                }
-                phase => {
-                    self.phase = phase;
-                    return;
-                }
-            };
+        let Phase::Starting(starting) = &mut self.phase else { return };
+        let (standing, mut inquiry) = match std::mem::replace(starting, Starting::Reading) {
+            Starting::Proving { standing, inquiry } => (standing, inquiry),
+            Starting::Confirming { standing } => return self.on_confirmed(*standing, answer),
+            Starting::Resting
+            | Starting::Reading
+            | Starting::Preflight { .. }
+            | Starting::Ledger { .. }
+            | Starting::Claiming { .. } => return,
+        };
         match inquiry.answer(answer) {
             Ok(Some(judgement)) => self.conclude(standing, judgement),
             Ok(None) => self.prove(standing, inquiry),
