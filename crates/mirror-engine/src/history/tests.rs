@@ -90,16 +90,19 @@ fn judged(found: Option<Entry<PrimaryRevision>>, readable: bool) -> Judgement {
     inquiry.answer(Ok(vec![found])).unwrap().unwrap()
 }
 
+fn proof(judgement: Judgement) -> Proof {
+    let Judgement::Proven(proof) = judgement else { panic!("{judgement:?}") };
+    proof
+}
+
 fn is_refuted(judgement: &Judgement) -> bool {
     matches!(judgement, Judgement::Refuted(_))
 }
 
 #[test]
 fn at_the_checkpoint_a_witness_must_be_exactly_as_it_was() {
-    match judged(entry("a", 5, 5, "v"), true) {
-        Judgement::Proven(proof) => assert!(proof.exact && proof.readable),
-        other => panic!("{other:?}"),
-    }
+    let proven = proof(judged(entry("a", 5, 5, "v"), true));
+    assert!(proven.exact && proven.readable);
     for found in [entry("a", 5, 5, "w"), entry("a", 4, 4, "v"), entry("a", 5, 7, "w"), None] {
         assert!(is_refuted(&judged(found.clone(), true)), "{found:?}");
     }
@@ -108,10 +111,8 @@ fn at_the_checkpoint_a_witness_must_be_exactly_as_it_was() {
 #[test]
 fn today_a_witness_may_have_moved_on_but_not_back_nor_unseen() {
     for found in [entry("a", 5, 5, "v"), entry("a", 5, 9, "w"), entry("a", 9, 9, "w"), None] {
-        match judged(found.clone(), false) {
-            Judgement::Proven(proof) => assert!(!proof.exact && !proof.readable, "{found:?}"),
-            other => panic!("{found:?}: {other:?}"),
-        }
+        let proven = proof(judged(found.clone(), false));
+        assert!(!proven.exact && !proven.readable, "{found:?}");
     }
     for found in [
         entry("a", 5, 5, "w"), // the same write with another value
@@ -149,10 +150,7 @@ fn without_a_log_only_the_newest_change_proves_a_compacted_checkpoint() {
         assert_eq!(inquiry.answer(Err(compacted)).unwrap(), None);
         inquiry.answer(Ok(found)).unwrap().unwrap()
     };
-    match judge(old(vec![witness("a", 8)]), vec![entry("a", 8, 8, "v")]) {
-        Judgement::Proven(proof) => assert!(proof.exact),
-        other => panic!("{other:?}"),
-    }
+    assert!(proof(judge(old(vec![witness("a", 8)]), vec![entry("a", 8, 8, "v")])).exact);
     for found in [None, entry("a", 5, 5, "v"), entry("a", 5, 12, "v")] {
         let judgement = judge(old(vec![witness("a", 5)]), vec![found]);
         assert!(matches!(judgement, Judgement::Undecided(_)), "{judgement:?}");
