@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use consistency_checker::{CheckSettings, Progress, View};
 use etcd_link::{Primary, Standby};
-use etcd_mvcc::{Failure as Unread, Key, ReadHead as _};
+use etcd_mvcc::{Failure as Unread, Key, KeyRange, Side, distinct};
 use indicatif::MultiProgress;
 use keyspace_filter::Scope;
 use mirror_audit::{AuditSettings, Auditor};
@@ -34,7 +34,7 @@ pub(crate) fn compare_once(
         tracing::warn!("scope: {warning}");
     }
     until_interrupted(async {
-        refuse_one_cluster(&primary, &standby).await?;
+        refuse_one_cluster(&primary, &standby, &scope.primary_hull()).await?;
         let stored =
             orders::read_state(&standby, config.name()).await.map_err(Failure::undecided)?;
         let basis = basis(options, &stored);
@@ -113,19 +113,19 @@ fn settings(options: &Options) -> AuditSettings {
     }
 }
 
-async fn refuse_one_cluster(primary: &Primary, standby: &Standby) -> Result<(), Failure> {
+async fn refuse_one_cluster(
+    primary: &Primary,
+    standby: &Standby,
+    range: &KeyRange,
+) -> Result<(), Failure> {
     let unread = |side: &'static str| {
         move |failure: Unread| Failure::undecided(format!("the {side}: {failure}"))
     };
-    let there = primary.head().await.map_err(unread("primary"))?.cluster;
-    let here = standby.head().await.map_err(unread("standby"))?.cluster;
-    if there == here {
-        return Err(Failure::refused(format!(
-            "both ends are the same cluster ({here}): point --primary-endpoints and \
-             --standby-endpoints at two different etcds"
-        )));
+    match distinct(primary, standby, range).await {
+        Ok(told_apart) => told_apart.map_err(Failure::refused),
+        Err((Side::Primary, failure)) => Err(unread("primary")(failure)),
+        Err((Side::Standby, failure)) => Err(unread("standby")(failure)),
     }
-    Ok(())
 }
 
 /// What to look at. A mirror's pair holds for the mirror's scope: `--prefix` may choose from it,

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod capability;
+mod distinct;
 mod entry;
 mod key;
 mod lease;
@@ -24,6 +25,7 @@ pub use capability::{
     Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
     ReadRange, WatchRange, WatchStream,
 };
+pub use distinct::{SameCluster, distinct};
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
 pub use lease::{HoldLease, LeaseId};

@@ -4,7 +4,7 @@ mod judge;
 
 use etcd_mvcc::{
     ClusterId, Entry, Expect, Failure, FailureClass, Guard, Head, KeyRange, Op, Page, Position,
-    PrimaryRevision, RaftPosition, Revision, StandbyRevision, Txn, Walk,
+    PrimaryRevision, RaftPosition, Revision, SameCluster, StandbyRevision, Txn, Walk,
 };
 use keyspace_filter::OWN_PREFIX;
 
@@ -18,7 +18,7 @@ use super::{
     decode_epoch, seen,
 };
 use crate::control::Desired;
-use crate::history::{Inquiry, Proof, SameCluster, WitnessBook};
+use crate::history::{Inquiry, Proof, WitnessBook};
 use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RaftSeen, RecordError};
 use crate::status::{GuardKind, State};
 
