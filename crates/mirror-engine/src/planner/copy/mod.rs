@@ -11,6 +11,7 @@ mod rounds;
 use etcd_mvcc::{ClusterId, Failure, FailureClass, Page, PrimaryRevision, StandbyRevision};
 
 use super::comparison::Comparison;
+use super::order::Deletions;
 use super::round::{Lane, Round};
 use super::{Effect, Peer, Phase, Planner, Survey};
 use crate::record::CopyPosition;
@@ -179,6 +180,11 @@ impl Planner {
         let waiting = survey.comparison.is_waiting();
         let found = survey.found;
         let stale = survey.stale.take();
+        if stale.as_ref().is_some_and(Deletions::is_empty) && unfused {
+            // Nothing would free space: every revision is applied as the primary had it.
+            self.forget_reads();
+            return self.follow();
+        }
         let enrol = *enrol;
         if !unfused && self.settings.fuse.blows(found.stale, found.standby_keys()) {
             return self.hold_fuse(found.stale, found.standby_keys());
