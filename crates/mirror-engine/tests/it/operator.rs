@@ -76,6 +76,15 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
 }
 
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.keys += other.keys;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
+}
+
 impl Operator {
     /// The newest order has been answered.
     pub(crate) fn is_answered(&self) -> bool {
@@ -122,13 +131,13 @@ impl World {
             self.tampered.strange.insert(key.clone());
         }
         let revision = self.standby.put(key.clone(), value).unwrap();
-        self.trace.push(format!("a stranger put {key} at {revision}"));
+        self.note(|| format!("a stranger put {key} at {revision}"));
         self.tampered.last.insert(key.clone(), revision);
     }
 
     pub(crate) fn tamper_delete(&mut self, key: &Key) {
         let revision = self.standby.delete(key.clone()).unwrap().revision;
-        self.trace.push(format!("a stranger deleted {key} at {revision}"));
+        self.note(|| format!("a stranger deleted {key} at {revision}"));
         self.tampered.last.insert(key.clone(), revision);
         self.tampered.strange.remove(key);
     }
@@ -184,7 +193,7 @@ impl World {
     pub(crate) fn order(&mut self, seen: Seen) -> u64 {
         let id = self.operator.orders.last_key_value().map_or(0, |(id, _)| *id) + 1;
         let order = RepairOrder { id, kinds: seen.kinds, digest: seen.digest };
-        self.trace.push(format!("order {id}: {} {:?}", seen.digest, seen.keys));
+        self.note(|| format!("order {id}: {} {:?}", seen.digest, seen.keys));
         self.operator.orders.insert(id, seen);
         self.change_control(|control| control.repair = Some(order));
         id
@@ -245,7 +254,7 @@ impl World {
         let Some(record) = account.map(|value| RepairRecord::decode(value).unwrap()) else {
             return;
         };
-        self.trace.push(format!("order {}: {:?}", record.order, record.outcome));
+        self.note(|| format!("order {}: {:?}", record.order, record.outcome));
         let order = &self.operator.orders[&record.order];
         assert_eq!((record.digest, record.kinds), (order.digest, order.kinds));
         for op in writes {

@@ -1,5 +1,6 @@
 //! The world: a primary that lives, a standby that is written, mirrors that come and go.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -176,7 +177,11 @@ pub(crate) struct World {
     /// What the standby can take, for the processes that are started from now on.
     pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
+    /// Whether what happens is written down.
+    pub(crate) tracing: bool,
     pub(crate) trace: Vec<String>,
+    /// The stored checkpoint, decoded.
+    decoded: RefCell<Option<(Checkpoint, StandbyRevision)>>,
 }
 
 impl World {
@@ -211,7 +216,9 @@ impl World {
             operator: Operator::default(),
             judge: None,
             last_whole: None,
+            tracing: false,
             trace: Vec::new(),
+            decoded: RefCell::default(),
         };
         for _ in 0..world.rng.below(30) {
             world.primary_write();
@@ -226,7 +233,7 @@ impl World {
     pub(crate) fn start_process(&mut self) {
         self.processes += 1;
         let owner = format!("process-{}", self.processes);
-        self.trace.push(format!("start {owner}"));
+        self.note(|| format!("start {owner}"));
         self.runners.push(Runner::new(
             &self.scope,
             owner,
@@ -315,12 +322,12 @@ impl World {
             let back = self.rng.below(3) as i64;
             let at = PrimaryRevision::new((revision.get() - back).max(1));
             let _ = self.primary.compact(at);
-            self.trace.push(format!("primary compacted at {at}"));
+            self.note(|| format!("primary compacted at {at}"));
         }
         if self.rng.chance(faults.compact_standby) {
             let at = self.standby.revision();
             let _ = self.standby.compact(at);
-            self.trace.push(format!("standby compacted at {at}"));
+            self.note(|| format!("standby compacted at {at}"));
         }
         if !self.delayed.is_empty() && self.rng.chance(100) {
             let at = self.rng.below(self.delayed.len() as u64) as usize;
@@ -331,7 +338,7 @@ impl World {
             let at = self.rng.below(self.runners.len() as u64) as usize;
             let runner = self.runners.remove(at);
             self.abandon(&runner.pending, runner.planner.status().epoch);
-            self.trace.push("crash".into());
+            self.note(|| "crash".into());
         }
         if self.runners.is_empty() || self.rng.chance(faults.zombie) {
             // The other one goes on, and does not know that it has been replaced.
@@ -417,13 +424,13 @@ impl World {
             let failure = Failure::new(FailureClass::Retry, "the watch was lost");
             return runner.handle(Input::WatchEnded(failure));
         }
-        match self.primary.events_since(&range, from) {
+        match self.primary.first_events_since(&range, from, 1 + self.rng.below(4) as usize) {
             Ok(mut groups) => {
-                groups.truncate(1 + self.rng.below(4) as usize);
                 if self.rng.chance(self.faults.watch_repeats) && from.get() > 3 {
                     let back = PrimaryRevision::new(from.get() - 2);
-                    if let Ok(again) = self.primary.events_since(&range, back) {
-                        groups = again.into_iter().take(groups.len() + 2).collect();
+                    let count = groups.len() + 2;
+                    if let Ok(again) = self.primary.first_events_since(&range, back, count) {
+                        groups = again;
                     }
                 }
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
@@ -441,9 +448,8 @@ impl World {
 
     fn step_standby_watch(&mut self, runner: &mut Runner) {
         let Some((range, from)) = runner.standby_watch.clone() else { return };
-        match self.standby.events_since(&range, from) {
-            Ok(mut groups) => {
-                groups.truncate(1 + self.rng.below(6) as usize);
+        match self.standby.first_events_since(&range, from, 1 + self.rng.below(6) as usize) {
+            Ok(groups) => {
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
                     return;
                 };
@@ -522,14 +528,17 @@ impl World {
         let before = self.standby.revision();
         let landed = self.standby.commit(txn);
         if let Ok(Commit::Done(committed)) = &landed {
-            let keys: Vec<_> = txn.writes.iter().map(|write| write.op.key().to_string()).collect();
-            let checkpoint = self.checkpoint();
-            self.trace.push(format!(
-                "epoch {epoch} {how} made {}: {} {:?}",
-                committed.revision,
-                keys.join(" "),
-                checkpoint.as_ref().map(|(c, _)| (c.revision, &c.phase, &c.accounted))
-            ));
+            if self.tracing {
+                let keys: Vec<_> =
+                    txn.writes.iter().map(|write| write.op.key().to_string()).collect();
+                let checkpoint = self.checkpoint();
+                self.trace.push(format!(
+                    "epoch {epoch} {how} made {}: {} {:?}",
+                    committed.revision,
+                    keys.join(" "),
+                    checkpoint.as_ref().map(|(c, _)| (c.revision, &c.phase, &c.accounted))
+                ));
+            }
             if committed.revision > before {
                 invariant_only_the_newest_epoch_writes(epoch, newest);
             }
@@ -562,7 +571,18 @@ impl World {
 
     pub(crate) fn checkpoint(&self) -> Option<(Checkpoint, StandbyRevision)> {
         let entry = self.standby.get(self.own.checkpoint.as_bytes())?;
-        Some((Checkpoint::decode(&entry.value).unwrap(), entry.modified))
+        let mut decoded = self.decoded.borrow_mut();
+        if decoded.as_ref().is_none_or(|(_, at)| *at != entry.modified) {
+            *decoded = Some((Checkpoint::decode(&entry.value).unwrap(), entry.modified));
+        }
+        decoded.clone()
+    }
+
+    /// Writes down what happens, for whoever looks for the cause of a failure.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.tracing {
+            self.trace.push(line());
+        }
     }
 
     /// I1, I2, I3, I4: what a whole checkpoint says is so, and it never goes back.
@@ -577,8 +597,7 @@ impl World {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
                 let entry =
                     self.standby.get(key.as_bytes()).map(|entry| (entry.created, entry.modified));
-                let line = format!("{key} is surplus: {entry:?}, {:?}", checkpoint.accounted);
-                self.trace.push(line);
+                eprintln!("{key} is surplus: {entry:?}, {:?}", checkpoint.accounted);
             }
         }
         assert_eq!(standby, primary, "at the pair ({}, {written_at})", checkpoint.revision);
@@ -591,7 +610,9 @@ impl World {
     /// What the mirror answers for, of what lies in scope.
     fn mirrored(&self, mut entries: BTreeMap<Key, Value>) -> BTreeMap<Key, Value> {
         entries.retain(|key, _| {
-            !self.is_held_back(key) && !self.foreign.contains_key(key) && !self.tampered.holds(key)
+            !(self.objects.is_some() && self.is_held_back(key))
+                && !self.foreign.contains_key(key)
+                && !self.tampered.holds(key)
         });
         entries
     }
