@@ -19,6 +19,7 @@
 mod alone;
 mod faults;
 mod guards;
+mod judge;
 mod kubernetes;
 mod operator;
 mod orders;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use etcd_mvcc::{Key, KeyRange, Op, Revision, StandbyRevision, Txn, Value};
+use etcd_mvcc::{Key, KeyRange, Op, PrimaryRevision, Revision, StandbyRevision, Txn, Value};
 use etcd_sim::{Mutation, SimEtcd};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::{
@@ -19,13 +19,31 @@ use crate::world::World;
 #[derive(Default)]
 pub(crate) struct Tampered {
     /// Keys that a stranger was the last to write or to delete, and when.
-    last: BTreeMap<Key, StandbyRevision>,
+    last: BTreeMap<Key, Touched>,
     /// Keys that a stranger made, and that neither the mirror nor the primary has written since:
     /// what the primary has is not others', whoever made it on the standby.
     strange: BTreeSet<Key>,
 }
 
+/// When a stranger wrote.
+#[derive(Clone, Copy, Debug)]
+struct Touched {
+    at: StandbyRevision,
+    /// How far the primary was.
+    since: PrimaryRevision,
+}
+
 impl Tampered {
+    /// Keys that a stranger was the last to write or to delete, and how far the primary was.
+    pub(crate) fn last_writes(&self) -> impl Iterator<Item = (&Key, PrimaryRevision)> {
+        self.last.iter().map(|(key, touched)| (key, touched.since))
+    }
+
+    /// When a stranger was the last to write or to delete the key.
+    fn last_at(&self, key: &Key) -> Option<&StandbyRevision> {
+        self.last.get(key).map(|touched| &touched.at)
+    }
+
     pub(crate) fn mirror_wrote(&mut self, key: &Key) {
         self.last.remove(key);
         self.strange.remove(key);
@@ -132,13 +150,18 @@ impl World {
         }
         let revision = self.standby.put(key.clone(), value).unwrap();
         self.note(|| format!("a stranger put {key} at {revision}"));
-        self.tampered.last.insert(key.clone(), revision);
+        self.touched(key, revision);
+    }
+
+    fn touched(&mut self, key: &Key, at: StandbyRevision) {
+        let since = self.primary.revision();
+        self.tampered.last.insert(key.clone(), Touched { at, since });
     }
 
     pub(crate) fn tamper_delete(&mut self, key: &Key) {
         let revision = self.standby.delete(key.clone()).unwrap().revision;
         self.note(|| format!("a stranger deleted {key} at {revision}"));
-        self.tampered.last.insert(key.clone(), revision);
+        self.touched(key, revision);
         self.tampered.strange.remove(key);
     }
 
@@ -308,7 +331,7 @@ impl World {
         if self.standby.truth_at(&KeyRange::single(op.key()), before).is_empty() {
             return;
         }
-        let last = self.tampered.last.get(op.key()).or_else(|| self.foreign.get(op.key()));
+        let last = self.tampered.last_at(op.key()).or_else(|| self.foreign.get(op.key()));
         let since = last.filter(|at| **at > record.standby_revision);
         assert_eq!(since, None, "{} was written since it was compared", op.key());
     }
@@ -326,7 +349,7 @@ impl World {
                 (None, Some(_)) => record.kinds.surplus == Surplus::All,
                 (None, None) => false,
             };
-            let last = self.tampered.last.get(key).or_else(|| self.foreign.get(key));
+            let last = self.tampered.last_at(key).or_else(|| self.foreign.get(key));
             let since = last.is_some_and(|at| *at > record.standby_revision);
             assert!(!asked || since, "{key} is not mended: {record:?}");
         }

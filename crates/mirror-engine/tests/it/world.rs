@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::judge::Looks;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
@@ -31,6 +32,7 @@ pub(crate) struct Runner {
     standby_watch: Option<(KeyRange, StandbyRevision)>,
     /// What the primary's head was when it was last asked for; the answer is on its way.
     asked: Option<(Duration, Head<PrimaryRevision>)>,
+    looks: Looks,
 }
 
 impl Runner {
@@ -62,6 +64,7 @@ impl Runner {
             watch: None,
             standby_watch: None,
             asked: None,
+            looks: Looks::default(),
         }
     }
 
@@ -469,6 +472,7 @@ impl World {
         let input = match effect {
             Effect::ReadStanding if fails => Input::StandingFailed(Peer::Primary, failed()),
             Effect::ReadStanding => {
+                runner.looks.started(self.checkpoint().map(|(checkpoint, _)| checkpoint));
                 let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
                 Input::Standing(Box::new(Standing {
                     primary: self.primary.position(),
@@ -487,7 +491,11 @@ impl World {
             Effect::ReadPrimary(_) if fails => Input::PrimaryPage(Err(failed())),
             Effect::ReadPrimary(request) => Input::PrimaryPage(self.primary.read_page(&request)),
             Effect::ReadStandby(_) if fails => Input::StandbyPage(Err(failed())),
-            Effect::ReadStandby(request) => Input::StandbyPage(self.standby.read_page(&request)),
+            Effect::ReadStandby(request) => {
+                let page = self.standby.read_page(&request);
+                runner.looks.looked(&request, &page);
+                Input::StandbyPage(page)
+            }
             Effect::FetchPrimary { keys, at } => Input::Fetched(self.primary.read_keys(&keys, at)),
             Effect::Commit(txn) => return self.answer_commit(runner, txn),
             Effect::Wait(pause) => {
@@ -504,6 +512,8 @@ impl World {
     fn answer_commit(&mut self, runner: &mut Runner, txn: Txn) {
         let epoch = self.epoch_of(&txn, runner.planner.status().epoch);
         let faults = self.faults;
+        let work = self.work(&runner.looks, &txn);
+        self.judge_sent(work, &runner.looks, &txn);
         if self.rng.chance(faults.request_lost) {
             return runner.handle(Input::CommitFailed(Failure::unknown("lost on the way")));
         }
@@ -515,6 +525,7 @@ impl World {
         if self.rng.chance(faults.reply_lost) {
             return runner.handle(Input::CommitFailed(Failure::unknown("the answer was lost")));
         }
+        runner.looks.answered(&self.own, work, &txn, &landed);
         runner.handle(match landed {
             Ok(Commit::Done(committed)) => Input::Committed(committed),
             Ok(Commit::Refused) => Input::Refused,
@@ -526,8 +537,10 @@ impl World {
     fn land(&mut self, txn: &Txn, epoch: u64, how: &str) -> Result<Commit, Failure> {
         let newest = self.stored_epoch();
         let before = self.standby.revision();
+        let found = self.found(txn);
         let landed = self.standby.commit(txn);
         if let Ok(Commit::Done(committed)) = &landed {
+            Self::invariant_expectations_are_met(txn, &committed.skipped, &found);
             if self.tracing {
                 let keys: Vec<_> =
                     txn.writes.iter().map(|write| write.op.key().to_string()).collect();
@@ -601,6 +614,7 @@ impl World {
             }
         }
         assert_eq!(standby, primary, "at the pair ({}, {written_at})", checkpoint.revision);
+        self.invariant_newer_values_replace_strangers(&checkpoint, written_at);
         if let Some(last) = self.last_whole {
             assert!(checkpoint.revision >= last, "from {last} back to {}", checkpoint.revision);
         }
@@ -610,9 +624,8 @@ impl World {
     /// What the mirror answers for, of what lies in scope.
     fn mirrored(&self, mut entries: BTreeMap<Key, Value>) -> BTreeMap<Key, Value> {
         entries.retain(|key, _| {
-            !(self.objects.is_some() && self.is_held_back(key))
-                && !self.foreign.contains_key(key)
-                && !self.tampered.holds(key)
+            let held_back = self.objects.is_some() && self.is_held_back(key);
+            !held_back && !self.foreign.contains_key(key) && !self.tampered.holds(key)
         });
         entries
     }
