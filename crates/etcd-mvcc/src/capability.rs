@@ -235,6 +235,10 @@ pub trait WatchRange: Send + Sync {
         range: KeyRange,
         from: Self::Revision,
     ) -> impl Future<Output = Result<Self::Stream, Failure>> + Send;
+
+    /// Turns away from the member that serves watches: the next one is opened over a new
+    /// connection, on another member if there is one. Watches that are open stay as they are.
+    fn turn_away(&self) {}
 }
 
 /// May write to the standby, under a guard only: there is no other way.

@@ -16,6 +16,8 @@ pub struct OwnKeys {
     pub status: Key,
     /// What became of the last repair.
     pub repair: Key,
+    /// Changes that were mirrored, by which another history shows itself.
+    pub history: Key,
     /// Which instance leads; it hangs on a lease.
     pub leader: Key,
     /// Written with every value that leaves no room for the checkpoint in its transaction: the
@@ -37,6 +39,7 @@ impl OwnKeys {
             control: key("control"),
             status: key("status"),
             repair: key("repair"),
+            history: key("history"),
             leader: key("leader"),
             alone: key("ledger/"),
             ledger: format!("{OWN_PREFIX}{name}/ledger/"),

@@ -1,11 +1,16 @@
 //! The one transaction that may be on its way, and what follows when it is answered.
 
+use std::time::Duration;
+
 use etcd_mvcc::{Committed, Expect, Failure, FailureClass, Guard, Key, Op, Txn, Write};
 
 use super::{Effect, Peer, Phase, Planner, batch};
 use crate::record::Checkpoint;
 use crate::repair::RepairRecord;
 use crate::status::{GuardKind, State};
+
+/// How often the witnesses are stored.
+const BOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The transaction that is on its way, and what follows from it.
 #[derive(Debug)]
@@ -71,12 +76,17 @@ impl Planner {
         let mut own: Vec<_> = repair.iter().map(|repair| self.repair_op(repair)).collect();
         let record = record.map(|mut record| {
             record.epoch = epoch.number;
+            record.raft = self.raft.or(record.raft);
+            record.standby = self.status.standby_cluster.or(record.standby);
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
             let room = self.room(&record).saturating_sub(bytes);
             own.extend(self.ledger.take_ops(room));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
             own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
+            let bytes = own.iter().map(batch::op_bytes).sum::<usize>()
+                + writes.iter().map(batch::write_bytes).sum::<usize>();
+            own.extend(self.book_op(&record, bytes));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -89,6 +99,23 @@ impl Planner {
         if let Some(flight) = &mut self.in_flight {
             flight.repair = repair;
         }
+    }
+
+    /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
+    fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
+        let due = self.book_stored.is_none_or(|(at, through)| {
+            through < record.revision && self.now.saturating_sub(at) >= BOOK_EVERY
+        });
+        if !due || !record.is_whole() || record.revision < self.book.newest() {
+            return None;
+        }
+        self.book.through = record.revision;
+        let op = Op::Put { key: self.own.history.clone(), value: self.book.encode() };
+        if batch::op_bytes(&op) + bytes > self.room(record) {
+            return None;
+        }
+        self.book_stored = Some((self.now, record.revision));
+        Some(op)
     }
 
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
@@ -148,6 +175,16 @@ impl Planner {
                 self.ledger.adopt(&self.own, key, committed.revision);
             }
         }
+        let written = flight.puts + flight.deletes > committed.skipped.len() as u64;
+        let moved = match (&flight.record, &self.checkpoint) {
+            (Some(record), Some(before)) => record.revision > before.revision,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if written || moved {
+            // Nothing less is progress: what comes to nothing again and again must pause longer.
+            self.failures = 0;
+        }
         if let Some(record) = flight.record {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
@@ -170,7 +207,10 @@ impl Planner {
                 self.status.copy.keys_deleted += flight.deletes;
                 self.on_round_applied(committed);
             }
-            Then::CopyClosed => self.follow(),
+            Then::CopyClosed => {
+                self.out_of_space = false;
+                self.follow();
+            }
             Then::Mended => self.on_mended(committed),
             Then::Healed => self.on_healed(committed),
             Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),

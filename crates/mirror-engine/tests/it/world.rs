@@ -13,7 +13,7 @@ use etcd_mvcc::{
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
-use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
+use mirror_engine::planner::{Effect, Input, OrdersRead, Peer, Planner, Standing};
 use mirror_engine::{
     Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, JudgeValue, OwnKeys, Settings, State, Status,
     TxnLimits,
@@ -387,8 +387,12 @@ impl World {
                     runner.watch = None;
                     runner.standby_watch = None;
                 }
-                Effect::Watch { range, from } => runner.watch = Some((range, from)),
-                Effect::WatchStandby { range, from } => runner.standby_watch = Some((range, from)),
+                Effect::Watch { range, from } | Effect::Rewatch { range, from } => {
+                    runner.watch = Some((range, from));
+                }
+                Effect::WatchStandby { range, from } | Effect::RewatchStandby { range, from } => {
+                    runner.standby_watch = Some((range, from));
+                }
                 effect => runner.pending.push(effect),
             }
         }
@@ -402,9 +406,10 @@ impl World {
                 }
             },
             2 => {
-                let epoch = self.standby.get(self.own.epoch.as_bytes()).cloned();
-                let control = self.standby.get(self.own.control.as_bytes()).cloned();
-                runner.handle(Input::Orders { epoch, control });
+                let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
+                let (epoch, control) = (get(&self.own.epoch), get(&self.own.control));
+                let read = OrdersRead { head: self.standby.head(), epoch, control };
+                runner.handle(Input::Orders { asked_at: runner.now, answer: Ok(read) });
             }
             3 | 4 => self.step_watch(runner),
             5 => self.step_standby_watch(runner),
@@ -481,6 +486,8 @@ impl World {
                     checkpoint: get(&self.own.checkpoint),
                     control: get(&self.own.control),
                     repair: get(&self.own.repair),
+                    history: get(&self.own.history),
+                    same: None,
                 }))
             }
             Effect::ReadWitnesses { .. } if fails => Input::Witnesses(Err(failed())),
@@ -504,7 +511,11 @@ impl World {
             }
             Effect::End(ended) => panic!("the planner ended: {ended:?}"),
             Effect::Preflight => Input::Preflighted(Ok(mirror_engine::Preflighted::Clear)),
-            Effect::Watch { .. } | Effect::WatchStandby { .. } | Effect::Forget => return,
+            Effect::Watch { .. }
+            | Effect::Rewatch { .. }
+            | Effect::WatchStandby { .. }
+            | Effect::RewatchStandby { .. }
+            | Effect::Forget => return,
         };
         runner.handle(input);
     }
