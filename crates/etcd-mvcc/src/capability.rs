@@ -235,6 +235,13 @@ pub trait WatchRange: Send + Sync {
         range: KeyRange,
         from: Self::Revision,
     ) -> impl Future<Output = Result<Self::Stream, Failure>> + Send;
+
+    /// Opens the next watch over a new connection, on another member if there is one.
+    ///
+    /// For a watch that is open and makes no progress: its connection may answer pings and still
+    /// carry nothing. Drop the watch first. A watch that ended by a failure has turned away by
+    /// itself.
+    fn turn_away(&self);
 }
 
 /// May write to the standby, under a guard only: there is no other way.
