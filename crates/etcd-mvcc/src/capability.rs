@@ -236,12 +236,9 @@ pub trait WatchRange: Send + Sync {
         from: Self::Revision,
     ) -> impl Future<Output = Result<Self::Stream, Failure>> + Send;
 
-    /// Opens the next watch over a new connection, on another member if there is one.
-    ///
-    /// For a watch that is open and makes no progress: its connection may answer pings and still
-    /// carry nothing. Drop the watch first. A watch that ended by a failure has turned away by
-    /// itself.
-    fn turn_away(&self);
+    /// Turns away from the member that serves watches: the next one is opened over a new
+    /// connection, on another member if there is one. Watches that are open stay as they are.
+    fn turn_away(&self) {}
 }
 
 /// May write to the standby, under a guard only: there is no other way.

@@ -213,9 +213,6 @@ impl<R: Revision> WatchRange for SimEtcd<R> {
         })?;
         Ok(SimStream::open(self.clone(), range, from))
     }
-
-    /// Every watch of the model is a new connection to the one member that it has.
-    fn turn_away(&self) {}
 }
 
 impl CommitTxn for SimStandby {

@@ -6,6 +6,7 @@
 mod control;
 mod driver;
 mod held_back;
+pub mod history;
 pub mod orders;
 mod own_keys;
 mod plan;

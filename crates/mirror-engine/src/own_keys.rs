@@ -16,8 +16,14 @@ pub struct OwnKeys {
     pub status: Key,
     /// What became of the last repair.
     pub repair: Key,
+    /// Changes that were mirrored, by which another history shows itself.
+    pub history: Key,
     /// Which instance leads; it hangs on a lease.
     pub leader: Key,
+    /// Written with every value that leaves no room for the checkpoint in its transaction: the
+    /// revision says that the transaction was the mirror's. It is the ledger's entry for the empty
+    /// key, which etcd does not allow: whoever reads the ledger reads it too.
+    pub alone: Key,
     ledger: String,
     withheld: String,
 }
@@ -33,7 +39,9 @@ impl OwnKeys {
             control: key("control"),
             status: key("status"),
             repair: key("repair"),
+            history: key("history"),
             leader: key("leader"),
+            alone: key("ledger/"),
             ledger: format!("{OWN_PREFIX}{name}/ledger/"),
             withheld: format!("{OWN_PREFIX}{name}/withheld/"),
         }
@@ -49,7 +57,7 @@ impl OwnKeys {
     #[must_use]
     pub fn ledgered(&self, entry: &Key) -> Option<Key> {
         let key = entry.as_bytes().strip_prefix(self.ledger.as_bytes())?;
-        Some(Key::from(key.to_vec()))
+        (!key.is_empty()).then(|| Key::from(key.to_vec()))
     }
 
     /// The record that says why a key of the standby is held back.

@@ -134,7 +134,7 @@ where
         .in_full(scope, limits, show);
     let own = OwnKeys::new(name);
     let mut counts = Counts::new(scope);
-    while !survey.advance(&mut ledger, &own) {
+    while !survey.advance(&mut ledger, &own, |_| false) {
         if let Some(request) = survey.comparison.want_primary() {
             let page = primary.read_page(request).await.map_err(PlanError::Primary)?;
             counts.count(&page.entries);
@@ -193,9 +193,7 @@ where
     while let Some(request) = walk.request::<StandbyRevision>(at) {
         let page = standby.read_page(request.clone()).await?;
         for entry in &page.entries {
-            if let Some(key) = own.ledgered(&entry.key) {
-                ledger.load(&key);
-            }
+            ledger.load(&own, entry);
         }
         walk.advance(&request, &page);
     }

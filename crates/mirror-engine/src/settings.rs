@@ -155,6 +155,9 @@ pub struct Settings {
     pub poll: Duration,
     /// Start by watching at this revision, without a base copy; only where no checkpoint exists.
     pub start_at: Option<PrimaryRevision>,
+    /// Both ends are two clusters although their ids are equal and nothing that can be read tells
+    /// them apart: the operator says so. Default: no.
+    pub assume_distinct_clusters: bool,
     /// Log one line for each key applied, without values.
     pub detail_logs: bool,
     /// What the standby can take; without it, everything.
@@ -182,6 +185,7 @@ impl Default for Settings {
             idle_checkpoint: Duration::from_secs(5),
             poll: Duration::from_secs(1),
             start_at: None,
+            assume_distinct_clusters: false,
             detail_logs: false,
             judge_value: None,
             preflight: None,

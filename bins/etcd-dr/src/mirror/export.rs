@@ -11,13 +11,14 @@ use etcd_mvcc::{
     Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
     Revision as _, StandbyRevision, Walk, WalkLimits,
 };
+use mirror_engine::history::{Judgement, ProofError, prove_stored};
 use mirror_engine::orders::read_state;
 use mirror_engine::{Checkpoint, OwnKeys, promotion};
 use sha2::{Digest as _, Sha256};
 
 use super::Etcds;
 use super::bundle::{BundleError, Manifest, Source, Subject, Writer, hex, verify};
-use super::history::{replay, shown};
+use super::history::replay;
 use super::parted::{Absent, Parted};
 use super::status::since_1970;
 use super::words::{fails, holds, unknown, unread};
@@ -110,7 +111,6 @@ impl Etcds {
         let (name, follower_name) = (&self.cluster(side).name, &self.cluster(other).name);
         let cluster = self.reader(side).map_err(|wrong| unknown(wrong.message))?;
         let follower = self.at(other).mirrored().map_err(|wrong| unknown(wrong.message))?;
-        let head = cluster.head().await.map_err(|failure| unread(name, &failure))?;
         let stored = read_state(&follower, self.name()).await;
         let stored = stored.map_err(|error| unknown(error.to_string()))?;
         let (Some(checkpoint), Some(written_at)) = (stored.checkpoint, stored.written_at) else {
@@ -121,13 +121,6 @@ impl Etcds {
         if let Some(other) = self.other_scope(&checkpoint) {
             return Err(fails(other));
         }
-        if checkpoint.cluster != head.cluster {
-            let theirs = checkpoint.cluster;
-            return Err(fails(format!(
-                "the checkpoint on {follower_name} is of cluster {theirs}, not of {name}, {}",
-                head.cluster
-            )));
-        }
         match promotion::fence(&follower, self.name()).await {
             Ok(Some(_)) => {}
             Ok(None) => {
@@ -137,7 +130,6 @@ impl Etcds {
             }
             Err(error) => return Err(unknown(error.to_string())),
         }
-        let at = checkpoint.revision;
         let no_bundle = |why: String| {
             fails(format!("{name} {why}; keep a snapshot of its etcd instead of a bundle"))
         };
@@ -146,20 +138,20 @@ impl Etcds {
             let why = format!("was promoted over: {follower_name} was not whole then");
             return Err(no_bundle(why));
         }
-        // A restore keeps the cluster's id and gives its revisions a second time.
-        if head.revision < at {
-            let newest = head.revision;
-            return Err(no_bundle(format!("is at {newest}, before the checkpoint at {at}")));
-        }
-        match shown(&cluster, &checkpoint).await {
-            Ok(Some(true) | None) => {}
-            Ok(Some(false)) => {
+        match prove_stored(&cluster, &follower, self.name(), None).await {
+            Ok(Some(Judgement::Proven(_))) => {}
+            Ok(Some(Judgement::Refuted(refutation))) => {
                 return Err(no_bundle(format!(
-                    "does not hold at {at} what was mirrored from there: it is not the history \
-                     that was mirrored"
+                    "is not the history that was mirrored: {}",
+                    refutation.evidence
                 )));
             }
-            Err(failure) => return Err(unread(name, &failure)),
+            Ok(Some(Judgement::Undecided(reason))) => {
+                return Err(unknown(format!("whether {name} is what was mirrored: {reason}")));
+            }
+            Ok(None) => return Err(unknown(format!("{follower_name} has lost its checkpoint"))),
+            Err(ProofError::Unread { failure, .. }) => return Err(unread(name, &failure)),
+            Err(ProofError::Record(error)) => return Err(unknown(error.to_string())),
         }
         Ok(Former { cluster, follower, checkpoint, written_at })
     }

@@ -1,7 +1,8 @@
 //! How the revisions and identities of the two etcds stand to one another.
 
 use dr_plan::Answer;
-use etcd_mvcc::{ReadHead as _, Revision as _};
+use etcd_mvcc::{ReadHead as _, Revision as _, Side};
+use mirror_engine::history::{Judgement, ProofError, prove_stored};
 
 use super::Etcds;
 use super::words::{either, fails, holds, unknown, unread};
@@ -68,30 +69,18 @@ impl Etcds {
 
     /// Whether the primary is the cluster of the checkpoint, and shows what was mirrored last.
     pub(super) async fn history_proven(&self) -> Answer {
-        let checkpoint = match self.checkpoint().await {
-            Ok(checkpoint) => checkpoint,
-            Err(answer) => return answer,
-        };
-        let head = match self.primary.head().await {
-            Ok(head) => head,
-            Err(failure) => return unread(&self.topology.primary.name, &failure),
-        };
-        let at = checkpoint.revision;
-        if head.cluster != checkpoint.cluster {
-            let (one, other) = (head.cluster, checkpoint.cluster);
-            return fails(format!("the primary is cluster {one}, the checkpoint is of {other}"));
-        }
-        if head.revision < at {
-            let newest = head.revision;
-            return fails(format!("the primary is at {newest}, before the checkpoint at {at}"));
-        }
-        match super::history::shown(&self.primary, &checkpoint).await {
-            Ok(Some(true)) => holds(format!("it shows what was mirrored last, at revision {at}")),
-            Ok(Some(false)) => {
-                fails(format!("it does not show at revision {at} what was mirrored from there"))
+        match prove_stored(&self.primary, &self.standby, self.name(), None).await {
+            Ok(Some(Judgement::Proven(proof))) => holds(proof.evidence),
+            Ok(Some(Judgement::Refuted(refutation))) => fails(refutation.evidence),
+            Ok(Some(Judgement::Undecided(reason))) => unknown(reason),
+            Ok(None) => unknown("the standby has no checkpoint of a mirror"),
+            Err(ProofError::Unread { side: Side::Primary, failure }) => {
+                unread(&self.topology.primary.name, &failure)
             }
-            Ok(None) => unknown(format!("revision {at} of the primary is compacted")),
-            Err(failure) => unread(&self.topology.primary.name, &failure),
+            Err(ProofError::Unread { side: Side::Standby, failure }) => {
+                unread(&self.topology.standby.name, &failure)
+            }
+            Err(ProofError::Record(error)) => unknown(error.to_string()),
         }
     }
 }

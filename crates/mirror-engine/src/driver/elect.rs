@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Left, Mirror, Primary, Standby};
 use crate::control::{Control, Desired};
-use crate::planner::{Ended, Peer, Planner, refusal, same_cluster};
+use crate::history::distinct;
+use crate::planner::{Ended, Peer, Planner, refusal};
 use crate::promotion::{Promotion, fenced_by};
 use crate::record::Epoch;
 use crate::status::{State, Status};
@@ -109,7 +110,8 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
             }
             led = Some(self.planner.status());
             self.forget();
-            self.planner = Planner::new(self.scope.clone(), self.settings.clone());
+            let met = self.planner.met();
+            self.planner = Planner::new(self.scope.clone(), self.settings.clone()).having_met(met);
         }
     }
 
@@ -117,19 +119,13 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
     /// both ends may be one.
     async fn meet_both(&mut self, stop: &CancellationToken) -> Option<Ended> {
         loop {
-            let met = async {
-                let primary = self.primary.head().await.map_err(|f| (Peer::Primary, f))?;
-                let standby = self.standby.head().await.map_err(|f| (Peer::Standby, f))?;
-                Ok((primary.cluster, standby.cluster))
-            };
-            match met.await {
-                Ok((primary, standby)) if primary == standby => {
-                    return Some(Ended::SameCluster(same_cluster(primary)));
+            let range = self.scope.primary_hull();
+            match distinct(&self.primary, &self.standby, &range).await {
+                Ok(Err(same)) if !self.settings.assume_distinct_clusters => {
+                    return Some(Ended::SameCluster(same.to_string()));
                 }
                 Ok(_) => return None,
-                Err((peer, failure)) => {
-                    self.say(trouble(peer, &failure));
-                }
+                Err((side, failure)) => self.say(trouble(side.into(), &failure)),
             }
             if self.told_to_stop(LOOK_EVERY, stop).await {
                 return Some(Ended::Stopped);

@@ -161,6 +161,8 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         let mut polls = JoinSet::new();
         self.poll_head(&mut polls);
         self.poll_orders(&mut polls);
+        self.poll_primary_position(&mut polls);
+        self.poll_standby_position(&mut polls);
         self.poll_parked(&mut polls, Duration::ZERO);
         let mut stores: JoinSet<()> = JoinSet::new();
         loop {

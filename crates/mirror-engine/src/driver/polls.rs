@@ -7,15 +7,21 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{Mirror, Primary, Standby};
-use crate::planner::Input;
+use crate::planner::{Input, OrdersRead};
 
 /// Parked keys are counted this often: etcd walks over its index for it.
 const PARKED_EVERY: Duration = Duration::from_secs(5);
 
+/// How often both sides are asked where they stand.
+const POSITION_EVERY: Duration = Duration::from_secs(5);
+
 /// A question that is asked again and again, whatever the planner does.
 pub(super) enum Polled {
     Head(Input),
-    Orders(Option<Input>),
+    Orders(Input),
+    /// `None` if it was not answered: the poll of the head shows that.
+    PrimaryPosition(Option<Input>),
+    StandbyPosition(Option<Input>),
     Parked(Option<u64>),
 }
 
@@ -32,16 +38,36 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
 
     /// Asks for the orders, after a pause.
     pub(super) fn poll_orders(&self, polls: &mut JoinSet<Polled>) {
-        let (standby, pause) = (self.standby.clone(), self.settings.poll);
+        let (standby, started, pause) = (self.standby.clone(), self.started, self.settings.poll);
         let keys = [self.own.epoch.clone(), self.own.control.clone()];
         polls.spawn(async move {
             sleep(pause).await;
-            let entries = standby.read_keys(&keys, None).await.ok();
-            Polled::Orders(entries.map(|entries| {
-                let mut entries = entries.into_iter();
+            let asked_at = started.elapsed();
+            let read = async {
+                let head = standby.head().await?;
+                let mut entries = standby.read_keys(&keys, None).await?.into_iter();
                 let mut next = || entries.next().flatten();
-                Input::Orders { epoch: next(), control: next() }
-            }))
+                Ok(OrdersRead { head, epoch: next(), control: next() })
+            };
+            Polled::Orders(Input::Orders { asked_at, answer: read.await })
+        });
+    }
+
+    /// Asks the primary where it stands, after a pause.
+    pub(super) fn poll_primary_position(&self, polls: &mut JoinSet<Polled>) {
+        let primary = self.primary.clone();
+        polls.spawn(async move {
+            sleep(POSITION_EVERY).await;
+            Polled::PrimaryPosition(primary.position().await.ok().map(Input::PrimaryPosition))
+        });
+    }
+
+    /// Asks the standby where it stands, after a pause.
+    pub(super) fn poll_standby_position(&self, polls: &mut JoinSet<Polled>) {
+        let standby = self.standby.clone();
+        polls.spawn(async move {
+            sleep(POSITION_EVERY).await;
+            Polled::StandbyPosition(standby.position().await.ok().map(Input::StandbyPosition))
         });
     }
 
@@ -65,10 +91,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                 self.poll_head(polls);
             }
             Polled::Orders(input) => {
-                if let Some(input) = input {
-                    self.handle(input);
-                }
+                self.handle(input);
                 self.poll_orders(polls);
+            }
+            Polled::PrimaryPosition(input) => {
+                input.into_iter().for_each(|input| self.handle(input));
+                self.poll_primary_position(polls);
+            }
+            Polled::StandbyPosition(input) => {
+                input.into_iter().for_each(|input| self.handle(input));
+                self.poll_standby_position(polls);
             }
             Polled::Parked(keys) => {
                 keys.into_iter().for_each(|keys| self.reporter.note_parked(keys));

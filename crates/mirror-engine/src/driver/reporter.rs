@@ -72,13 +72,15 @@ impl Reporter {
             | Input::PrimaryPage(Ok(_))
             | Input::Fetched(Ok(_))
             | Input::Changed(_)
+            | Input::PrimaryPosition(_)
             | Input::PrimaryHead { head: Ok(_), .. } => self.primary_contact = Some(now),
             Input::LedgerPage(Ok(_))
             | Input::StandbyPage(Ok(_))
             | Input::StandbyChanged(_)
             | Input::Committed(_)
             | Input::Refused
-            | Input::Orders { .. } => self.standby_contact = Some(now),
+            | Input::StandbyPosition(_)
+            | Input::Orders { answer: Ok(_), .. } => self.standby_contact = Some(now),
             Input::StandingFailed(..)
             | Input::Preflighted(Err(_))
             | Input::Witnesses(Err(_))
@@ -90,6 +92,7 @@ impl Reporter {
             | Input::StandbyWatchEnded(_)
             | Input::CommitFailed(_)
             | Input::PrimaryHead { head: Err(_), .. }
+            | Input::Orders { answer: Err(_), .. }
             | Input::Waited
             | Input::Tick => {}
         }
@@ -171,12 +174,14 @@ impl Reporter {
             self.blocked = blocked;
         }
         self.log_repair(status);
-        let trouble = status.state == State::Starting && !status.reason.is_empty();
-        let repeated =
-            self.logged.0 == status.reason && now.saturating_sub(self.logged.1) < REPEAT_AFTER;
+        // A mirror that follows gives a reason only if it has not heard of a side for too long.
+        let speaks = matches!(status.state, State::Starting | State::Following);
+        let trouble = speaks && !status.reason.is_empty();
+        let said = status.reason.split(" for ").next().unwrap_or_default();
+        let repeated = self.logged.0 == said && now.saturating_sub(self.logged.1) < REPEAT_AFTER;
         if trouble && !repeated {
             tracing::warn!("{}", status.reason);
-            self.logged = (status.reason.clone(), now);
+            self.logged = (said.to_owned(), now);
         }
     }
 

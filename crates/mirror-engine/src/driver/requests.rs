@@ -1,9 +1,10 @@
 //! The planner's effects, begun: each a request of its own, answered as an input.
 
-use etcd_mvcc::{Commit, Txn};
+use etcd_mvcc::{Commit, KeyRange, PrimaryRevision, StandbyRevision, Txn};
 use tokio::time::{Instant, sleep};
 
 use super::{Answer, Mirror, Primary, Standby};
+use crate::history::distinct;
 use crate::planner::{Effect, Ended, Input, Peer, Standing};
 use crate::settings::Preflighted;
 
@@ -32,16 +33,27 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                     let primary = self.primary.clone();
                     self.ask(async move { Input::Fetched(primary.read_keys(&keys, at).await) });
                 }
-                Effect::Watch { range, from } => {
-                    let primary = self.primary.clone();
-                    let open = async move { Answer::Watch(primary.watch(range, from).await) };
-                    self.requests.spawn(open);
+                Effect::Watch { range, from } => self.watch_primary(range, from),
+                Effect::WatchStandby { range, from } => self.watch_standby(range, from),
+                Effect::Rewatch { range, from } => {
+                    tracing::warn!(
+                        %from,
+                        "the primary's watch brings nothing although the primary is ahead; it is \
+                         opened again on another member"
+                    );
+                    self.changes = None;
+                    self.primary.turn_away();
+                    self.watch_primary(range, from);
                 }
-                Effect::WatchStandby { range, from } => {
-                    let standby = self.standby.clone();
-                    let open =
-                        async move { Answer::StandbyWatch(standby.watch(range, from).await) };
-                    self.requests.spawn(open);
+                Effect::RewatchStandby { range, from } => {
+                    tracing::warn!(
+                        %from,
+                        "the standby's watch brings nothing although the standby is ahead; it is \
+                         opened again on another member"
+                    );
+                    self.standby_changes = None;
+                    self.standby.turn_away();
+                    self.watch_standby(range, from);
                 }
                 Effect::Preflight => self.preflight(),
                 Effect::Commit(txn) => self.commit(txn),
@@ -54,6 +66,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
             }
         }
         None
+    }
+
+    fn watch_primary(&mut self, range: KeyRange, from: PrimaryRevision) {
+        let primary = self.primary.clone();
+        self.requests.spawn(async move { Answer::Watch(primary.watch(range, from).await) });
+    }
+
+    fn watch_standby(&mut self, range: KeyRange, from: StandbyRevision) {
+        let standby = self.standby.clone();
+        self.requests.spawn(async move { Answer::StandbyWatch(standby.watch(range, from).await) });
     }
 
     fn ask(&mut self, request: impl Future<Output = Input> + Send + 'static) {
@@ -73,13 +95,29 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
         // Which clusters answer is judged anew at every start.
         primary.repin();
         standby.repin();
+        let (range, assume_distinct) =
+            (self.scope.primary_hull(), self.settings.assume_distinct_clusters);
         self.ask(async move {
-            let primary = match primary.position().await {
+            let reader = primary;
+            let primary = match reader.position().await {
                 Ok(position) => position,
                 Err(failure) => return Input::StandingFailed(Peer::Primary, failure),
             };
-            let keys = [own.epoch, own.checkpoint, own.control, own.repair];
-            let stored = match standby.position().await.map(|position| position.head) {
+            let met = standby.position().await;
+            let equal_ids = match &met {
+                Ok(here) => here.head.cluster == primary.head.cluster,
+                Err(_) => false,
+            };
+            let same = if equal_ids && !assume_distinct {
+                match distinct(&reader, &standby, &range).await {
+                    Ok(told_apart) => told_apart.err(),
+                    Err((side, failure)) => return Input::StandingFailed(side.into(), failure),
+                }
+            } else {
+                None
+            };
+            let keys = [own.epoch, own.checkpoint, own.control, own.repair, own.history];
+            let stored = match met.map(|position| position.head) {
                 Ok(head) => standby.read_keys(&keys, None).await.map(|entries| (head, entries)),
                 Err(failure) => Err(failure),
             };
@@ -87,10 +125,16 @@ impl<P: Primary, S: Standby> Mirror<P, S> {
                 Ok((standby, entries)) => {
                     let mut entries = entries.into_iter();
                     let mut next = || entries.next().flatten();
-                    let (epoch, checkpoint, control, repair) = (next(), next(), next(), next());
-                    let standing =
-                        Standing { primary, standby, epoch, checkpoint, control, repair };
-                    Input::Standing(Box::new(standing))
+                    Input::Standing(Box::new(Standing {
+                        primary,
+                        standby,
+                        epoch: next(),
+                        checkpoint: next(),
+                        control: next(),
+                        repair: next(),
+                        history: next(),
+                        same,
+                    }))
                 }
                 Err(failure) => Input::StandingFailed(Peer::Standby, failure),
             }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use etcd_mvcc::{
     Batch, Committed, Entry, Failure, Head, Key, KeyRange, Page, PageRequest, Position,
-    PrimaryRevision, StandbyRevision, Txn,
+    PrimaryRevision, Side, StandbyRevision, Txn,
 };
 
+use crate::history::SameCluster;
 use crate::settings::Preflighted;
 
 /// What both clusters say when a mirror starts, or starts over.
@@ -24,6 +25,10 @@ pub struct Standing {
     pub control: Option<Entry<StandbyRevision>>,
     /// What became of the last repair.
     pub repair: Option<Entry<StandbyRevision>>,
+    /// Further witnesses of the history that was mirrored.
+    pub history: Option<Entry<StandbyRevision>>,
+    /// Both ends may be one cluster: their ids are equal, and nothing told them apart.
+    pub same: Option<SameCluster>,
 }
 
 /// One of the two clusters, for counting what failed.
@@ -35,6 +40,15 @@ pub enum Peer {
     Standby,
 }
 
+impl From<Side> for Peer {
+    fn from(side: Side) -> Self {
+        match side {
+            Side::Primary => Self::Primary,
+            Side::Standby => Self::Standby,
+        }
+    }
+}
+
 impl Peer {
     /// The word for it in metrics and logs.
     #[must_use]
@@ -44,6 +58,17 @@ impl Peer {
             Self::Standby => "standby",
         }
     }
+}
+
+/// The standby's orders, as they were read at one moment.
+#[derive(Clone, Debug)]
+pub struct OrdersRead {
+    /// The standby's newest revision, asked for before the rest.
+    pub head: Head<StandbyRevision>,
+    /// The stored epoch.
+    pub epoch: Option<Entry<StandbyRevision>>,
+    /// The operator's orders.
+    pub control: Option<Entry<StandbyRevision>>,
 }
 
 /// What happened.
@@ -88,12 +113,16 @@ pub enum Input {
         /// What came.
         head: Result<Head<PrimaryRevision>, Failure>,
     },
+    /// Where the primary stands, its log included: unasked, every few seconds.
+    PrimaryPosition(Position<PrimaryRevision>),
+    /// Where the standby stands: unasked, every few seconds.
+    StandbyPosition(Position<StandbyRevision>),
     /// The standby's orders were read: unasked, about once a second.
     Orders {
-        /// The stored epoch.
-        epoch: Option<Entry<StandbyRevision>>,
-        /// The operator's orders.
-        control: Option<Entry<StandbyRevision>>,
+        /// When the question was sent, on the clock of [`Planner::handle`](super::Planner::handle).
+        asked_at: Duration,
+        /// What came.
+        answer: Result<OrdersRead, Failure>,
     },
     /// Time has passed: unasked, several times a second.
     Tick,
@@ -102,8 +131,8 @@ pub enum Input {
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Ask both clusters for their heads and the standby for epoch, checkpoint, control and repair
-    /// record, all linearizable: [`Input::Standing`] or [`Input::StandingFailed`].
+    /// Ask both clusters where they stand and the standby for epoch, checkpoint, control, repair and
+    /// history record, all linearizable; and if their ids are equal, whether they are two: [`Input::Standing`] or [`Input::StandingFailed`].
     ReadStanding,
     /// Read single keys of the primary: [`Input::Witnesses`].
     ReadWitnesses {
@@ -133,6 +162,21 @@ pub enum Effect {
         range: KeyRange,
         /// The first revision to deliver.
         from: PrimaryRevision,
+    },
+    /// Give up the primary's watch, which brings nothing, turn to another member, and watch as
+    /// [`Effect::Watch`] does.
+    Rewatch {
+        /// What to watch.
+        range: KeyRange,
+        /// The first revision to deliver.
+        from: PrimaryRevision,
+    },
+    /// The same for the standby's watch, as [`Effect::WatchStandby`].
+    RewatchStandby {
+        /// What to watch.
+        range: KeyRange,
+        /// The first revision to deliver.
+        from: StandbyRevision,
     },
     /// Watch the standby: [`Input::StandbyChanged`] again and again, then
     /// [`Input::StandbyWatchEnded`].

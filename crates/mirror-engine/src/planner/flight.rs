@@ -1,11 +1,16 @@
 //! The one transaction that may be on its way, and what follows when it is answered.
 
+use std::time::Duration;
+
 use etcd_mvcc::{Committed, Expect, Failure, FailureClass, Guard, Key, Op, Txn, Write};
 
 use super::{Effect, Peer, Phase, Planner, batch};
 use crate::record::Checkpoint;
 use crate::repair::RepairRecord;
 use crate::status::{GuardKind, State};
+
+/// How often the witnesses are stored.
+const BOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The transaction that is on its way, and what follows from it.
 #[derive(Debug)]
@@ -16,8 +21,8 @@ pub(super) struct InFlight {
     pub(super) puts: u64,
     pub(super) deletes: u64,
     pub(super) bytes: u64,
-    /// The key, if it writes just one.
-    pub(super) only: Option<Key>,
+    /// The mirrored keys that it writes, in the order of its writes.
+    pub(super) keys: Vec<Key>,
     /// The account of a repair that it writes, if it does.
     pub(super) repair: Option<RepairRecord>,
 }
@@ -43,6 +48,16 @@ pub(super) enum Then {
     Healed,
 }
 
+impl InFlight {
+    /// The key, if it writes just one.
+    pub(super) fn only(&self) -> Option<&Key> {
+        match self.keys.as_slice() {
+            [key] => Some(key),
+            _ => None,
+        }
+    }
+}
+
 impl Planner {
     /// Sends a transaction under the guard of epoch and checkpoint.
     pub(super) fn commit(&mut self, then: Then, writes: Vec<Write>, record: Option<Checkpoint>) {
@@ -61,12 +76,17 @@ impl Planner {
         let mut own: Vec<_> = repair.iter().map(|repair| self.repair_op(repair)).collect();
         let record = record.map(|mut record| {
             record.epoch = epoch.number;
+            record.raft = self.raft.or(record.raft);
+            record.standby = self.status.standby_cluster.or(record.standby);
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
             let room = self.room(&record).saturating_sub(bytes);
             own.extend(self.ledger.take_ops(room));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
             own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
+            let bytes = own.iter().map(batch::op_bytes).sum::<usize>()
+                + writes.iter().map(batch::write_bytes).sum::<usize>();
+            own.extend(self.book_op(&record, bytes));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -81,6 +101,23 @@ impl Planner {
         }
     }
 
+    /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
+    fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
+        let due = self.book_stored.is_none_or(|(at, through)| {
+            through < record.revision && self.now.saturating_sub(at) >= BOOK_EVERY
+        });
+        if !due || !record.is_whole() || record.revision < self.book.newest() {
+            return None;
+        }
+        self.book.through = record.revision;
+        let op = Op::Put { key: self.own.history.clone(), value: self.book.encode() };
+        if batch::op_bytes(&op) + bytes > self.room(record) {
+            return None;
+        }
+        self.book_stored = Some((self.now, record.revision));
+        Some(op)
+    }
+
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
         if let Some(reason) = self.unwritable(&txn.writes) {
             return self.hold_until_mended(GuardKind::EncryptionKey, reason);
@@ -89,17 +126,13 @@ impl Planner {
         debug_assert!(txn.writes.iter().all(|w| self.scope.admits_standby(w.op.key().as_bytes())));
         let puts = txn.writes.iter().filter(|write| matches!(write.op, Op::Put { .. })).count();
         let bytes = txn.writes.iter().map(|write| write.op.size()).sum::<usize>();
-        let only = match txn.writes.as_slice() {
-            [write] => Some(write.op.key().clone()),
-            _ => None,
-        };
         self.in_flight = Some(InFlight {
             then,
             record,
             puts: puts as u64,
             deletes: (txn.writes.len() - puts) as u64,
             bytes: bytes as u64,
-            only,
+            keys: txn.writes.iter().map(|write| write.op.key().clone()).collect(),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(txn));
@@ -135,9 +168,29 @@ impl Planner {
         self.status.counters.puts_applied += flight.puts;
         self.status.counters.deletes_applied += flight.deletes;
         self.ledger.wrote(committed.revision);
+        // Not before it is known that the write happened: a key that somebody else has written in
+        // between stays theirs, and so does its entry.
+        for (index, key) in flight.keys.iter().enumerate() {
+            if committed.skipped.binary_search(&index).is_err() {
+                self.ledger.adopt(&self.own, key, committed.revision);
+            }
+        }
+        let written = flight.puts + flight.deletes > committed.skipped.len() as u64;
+        let moved = match (&flight.record, &self.checkpoint) {
+            (Some(record), Some(before)) => record.revision > before.revision,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if written || moved {
+            // Nothing less is progress: what comes to nothing again and again must pause longer.
+            self.failures = 0;
+        }
         if let Some(record) = flight.record {
             self.checkpoint_modified = Expect::ModifiedAt(committed.revision);
             self.checkpoint = Some(record);
+            self.ledger.named();
+        } else if !flight.keys.is_empty() {
+            self.ledger.wrote_alone(committed.revision);
         }
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
@@ -154,7 +207,10 @@ impl Planner {
                 self.status.copy.keys_deleted += flight.deletes;
                 self.on_round_applied(committed);
             }
-            Then::CopyClosed => self.follow(),
+            Then::CopyClosed => {
+                self.out_of_space = false;
+                self.follow();
+            }
             Then::Mended => self.on_mended(committed),
             Then::Healed => self.on_healed(committed),
             Then::FollowApplied | Then::RepairEnded => self.on_follow_applied(),

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use etcd_mvcc::{Expect, Failure, FailureClass, Head, Position};
+use etcd_mvcc::{Failure, FailureClass, Head, Position};
 
 use super::comparison::Comparison;
 use super::start::Judged;
 use super::{Effect, Peer, Phase, Planner, Survey};
+use crate::history::{Proof, WitnessBook};
 use crate::record::{Checkpoint, Epoch};
 use crate::status::{Blocked, GuardKind, State};
 
 /// How often a mirror that is blocked looks again.
-const RECHECK: Duration = Duration::from_secs(5);
+pub(super) const RECHECK: Duration = Duration::from_secs(5);
 
 /// How long a blocked mirror's plan stays good enough to be shown.
 const SURVEY_GOOD_FOR: Duration = Duration::from_secs(60);
@@ -41,7 +42,41 @@ pub(super) struct Held {
     survey: Option<Survey>,
 }
 
+/// What the values say of a history that nothing else proves or refutes.
+enum Values {
+    /// Everything that has not changed since is as it was mirrored, and nothing would be deleted.
+    Agree,
+    /// The guard that they give, and why.
+    Block(GuardKind, String),
+}
+
 impl Held {
+    /// What the values say, where they were compared.
+    fn values(&self) -> Option<Values> {
+        let survey = self.survey.as_ref().filter(|_| self.guard == GuardKind::HistoryUnproven)?;
+        let through = self.standing.as_ref()?.checkpoint.as_ref()?.revision;
+        Some(match &survey.contradiction {
+            Some((key, keys)) => Values::Block(
+                GuardKind::HistoryChanged,
+                format!(
+                    "the primary's history changed, or the standby's: {keys} keys, {key} among \
+                     them, were last changed on the primary at or before the checkpoint's revision \
+                     {through}, and the standby does not hold them so; {}",
+                    self.reason
+                ),
+            ),
+            None if survey.found.stale > 0 => Values::Block(
+                GuardKind::HistoryUnproven,
+                format!(
+                    "{} keys on the standby are not on the primary, and whether it deleted them or \
+                     never had them is unknown: {}",
+                    survey.found.stale, self.reason
+                ),
+            ),
+            None => Values::Agree,
+        })
+    }
+
     pub(super) fn comparison(&mut self) -> Option<&mut Comparison> {
         self.survey.as_mut().map(|survey| &mut survey.comparison)
     }
@@ -50,7 +85,9 @@ impl Held {
 /// What was found out about a block: it outlives the rechecks.
 #[derive(Clone, Debug)]
 pub(super) struct SurveyMemory {
+    /// What was asked, and what came of it.
     guard: GuardKind,
+    found: (GuardKind, String),
     digest: String,
     deletes: u64,
     at: Duration,
@@ -66,23 +103,40 @@ impl Planner {
                 && self.now.saturating_sub(memory.at) < SURVEY_GOOD_FOR
                 && (self.control.accept.is_none() || memory.refused == self.control.accept)
         });
-        let written_at = match self.checkpoint_modified {
-            Expect::ModifiedAt(revision) => Some(revision),
-            Expect::Absent => None,
-        };
+        let written_at = self.checkpoint_written_at();
         let survey = fresh.is_none().then(|| {
-            Survey::new(&self.scope, self.settings.walk, standing.primary.head.cluster, false)
-                .replacing(written_at)
+            let cluster = standing.primary.head.cluster;
+            let survey =
+                Survey::new(&self.scope, self.settings.walk, cluster, false).replacing(written_at);
+            match &standing.checkpoint {
+                Some(checkpoint) if guard == GuardKind::HistoryUnproven => {
+                    survey.doubting(&self.scope, self.settings.walk, checkpoint.revision)
+                }
+                Some(_) | None => survey,
+            }
         });
+        if survey.is_some() && guard == GuardKind::HistoryUnproven && self.status.blocked.is_none()
+        {
+            // Not blocked yet: the values are asked first.
+            self.status.state = State::Starting;
+            self.status.reason = format!("comparing values: {reason}");
+            self.lag.forget();
+            self.phase =
+                Phase::Blocked(Box::new(Held { standing: Some(standing), guard, reason, survey }));
+            return;
+        }
         let release = match fresh {
-            Some(memory) => release(memory, self.control.accept.as_deref()),
+            Some(memory) => release_text(memory, self.control.accept.as_deref()),
             None => "working out what a resync would do …".to_owned(),
         };
         let release = match (&self.status.blocked, survey.is_some()) {
             (Some(blocked), true) if blocked.guard == guard => blocked.release.clone(),
             _ => release,
         };
-        self.block(guard, reason.clone(), release);
+        match fresh.map(|memory| memory.found.clone()) {
+            Some((guard, reason)) => self.block(guard, reason, release),
+            None => self.block(guard, reason.clone(), release),
+        }
         self.lag.forget();
         let rests = survey.is_none();
         self.phase =
@@ -114,6 +168,8 @@ impl Planner {
             },
             epoch: None,
             checkpoint_unreadable: None,
+            book: None,
+            proof: None,
             checkpoint: Some(checkpoint),
             accepted: false,
             claimed: false,
@@ -143,7 +199,8 @@ impl Planner {
     pub(super) fn pump_held(&mut self) {
         let Phase::Blocked(held) = &mut self.phase else { return };
         let Some(survey) = &mut held.survey else { return };
-        if !survey.advance(&mut self.ledger, &self.own) {
+        let withheld = &self.withheld;
+        if !survey.advance(&mut self.ledger, &self.own, |key| withheld.holds(key)) {
             self.effects.extend(survey.comparison.want_primary().map(Effect::ReadPrimary));
             self.effects.extend(survey.comparison.want_standby(true).map(Effect::ReadStandby));
             return;
@@ -160,11 +217,28 @@ impl Planner {
             standing.checkpoint.get_or_insert_with(Checkpoint::default);
             return self.reclaim(standing);
         }
+        let found = match held.values() {
+            Some(Values::Agree) => {
+                let Some(mut standing) = held.standing.take() else { return };
+                self.forget();
+                standing.proof = Some(Proof {
+                    readable: false,
+                    exact: false,
+                    continuous: false,
+                    book: WitnessBook::default(),
+                    evidence: "every key that has not changed since is as it was mirrored".into(),
+                });
+                return self.claim(standing);
+            }
+            Some(Values::Block(guard, reason)) => (guard, reason),
+            None => (held.guard, held.reason.clone()),
+        };
+        let (guard, reason) = found.clone();
+        let asked = held.guard;
         let memory =
-            SurveyMemory { guard: held.guard, digest, deletes, at: self.now, refused: accept };
-        let release = release(&memory, self.control.accept.as_deref());
+            SurveyMemory { guard: asked, found, digest, deletes, at: self.now, refused: accept };
+        let release = release_text(&memory, self.control.accept.as_deref());
         held.survey = None;
-        let (guard, reason) = (held.guard, held.reason.clone());
         self.survey_memory = Some(memory);
         self.block(guard, reason, release);
         self.forget();
@@ -188,7 +262,7 @@ impl Planner {
     }
 }
 
-fn release(memory: &SurveyMemory, accepted: Option<&str>) -> String {
+fn release_text(memory: &SurveyMemory, accepted: Option<&str>) -> String {
     let SurveyMemory { digest, deletes, .. } = memory;
     let command = format!(
         "`etcd-sync resync --accept {digest}` (deletes {deletes} keys on the standby, and makes \

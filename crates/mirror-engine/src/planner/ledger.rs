@@ -1,15 +1,15 @@
 //! Whose key is it? The ledger of keys that others made on the standby.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use etcd_mvcc::{Batch, Change, Entry, Key, Op, Revision, StandbyRevision, Value};
+use etcd_mvcc::{Batch, Change, Entry, Expect, Key, Op, Revision, StandbyRevision, Value};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::batch::op_bytes;
 use crate::own_keys::OwnKeys;
 use crate::record::Accounted;
 
-/// Entries that are known by heart, 16 bytes each. Beyond, every surplus key counts as foreign:
+/// Entries that are known by heart, 24 bytes each. Beyond, every surplus key counts as foreign:
 /// nothing is deleted that might be somebody else's.
 const KNOWN_MAX: usize = 1_000_000;
 
@@ -20,13 +20,33 @@ const OPS_PER_TXN: usize = 200;
 const GAPS_MAX: usize = 8;
 
 /// The keys that others made, as far as they are known, and up to where that is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ledger {
-    known: BTreeSet<u64>,
+    /// By the hash of the key: since which revision the key is others', as far as this process has
+    /// seen it happen; zero for entries that are older.
+    known: BTreeMap<u64, StandbyRevision>,
     overflowed: bool,
     accounted: Accounted,
     /// Entries to write or remove, and the revision that gave rise to each.
     pending: VecDeque<(StandbyRevision, Op)>,
+    /// What [`OwnKeys::alone`] must look like while nobody else writes.
+    alone: Expect,
+    /// A transaction without a checkpoint has happened that no checkpoint names yet. Another one
+    /// would take its mark away.
+    unnamed: bool,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            known: BTreeMap::new(),
+            overflowed: false,
+            accounted: Accounted::default(),
+            pending: VecDeque::new(),
+            alone: Expect::Absent,
+            unnamed: false,
+        }
+    }
 }
 
 /// What somebody else did to keys in scope.
@@ -54,9 +74,19 @@ impl Ledger {
     }
 
     /// Takes in a stored entry.
-    pub(crate) fn load(&mut self, key: &Key) {
+    pub(crate) fn load(&mut self, own: &OwnKeys, entry: &Entry<StandbyRevision>) {
+        if let Some(key) = own.ledgered(&entry.key) {
+            self.learn(&key, StandbyRevision::default());
+        } else if entry.key == own.alone {
+            self.alone = Expect::ModifiedAt(entry.modified);
+            self.unnamed = self.accounted.may_be_foreign(entry.modified);
+            self.wrote(entry.modified);
+        }
+    }
+
+    fn learn(&mut self, key: &Key, at: StandbyRevision) {
         if self.known.len() < KNOWN_MAX {
-            self.known.insert(xxh3_64(key.as_bytes()));
+            self.known.insert(xxh3_64(key.as_bytes()), at);
         } else {
             self.overflowed = true;
         }
@@ -74,29 +104,43 @@ impl Ledger {
     }
 
     pub(crate) fn holds(&self, key: &Key) -> bool {
-        self.overflowed || self.known.contains(&xxh3_64(key.as_bytes()))
+        self.overflowed || self.known.contains_key(&xxh3_64(key.as_bytes()))
     }
 
     /// Enters a key that was found to be somebody else's. What is accounted for does not depend on
     /// it: before the entry is written, it can be found again.
     pub(crate) fn enter(&mut self, own: &OwnKeys, key: &Key) {
-        self.enter_seen(own, key, self.accounted.through.next());
+        if self.overflowed || !self.holds(key) {
+            self.learn(key, StandbyRevision::default());
+            self.push_entry(own, key, self.accounted.through.next());
+        }
     }
 
     /// Enters a key that somebody else was seen to make at `at`.
     fn enter_seen(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
-        if !self.overflowed && self.holds(key) {
-            return;
+        let known = !self.overflowed && self.holds(key);
+        self.learn(key, at);
+        if !known {
+            self.push_entry(own, key, at);
         }
-        self.load(key);
+    }
+
+    fn push_entry(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
         let value = Value::from(at.to_string().as_str());
         self.pending.push_back((at, Op::Put { key: own.ledger(key), value }));
     }
 
-    /// The mirror writes the key: from now on it is ours.
-    pub(crate) fn adopt(&mut self, own: &OwnKeys, key: &Key) {
-        if self.holds(key) {
-            self.known.remove(&xxh3_64(key.as_bytes()));
+    /// At `at` the key was ours: the mirror wrote it then, or it was seen to be what the primary
+    /// has. Whoever made it anew since keeps it.
+    ///
+    /// Only what has happened may be handed in. A write that is still on its way, or that its
+    /// expectation left out, changes nothing of whose key it is. If it is never heard of that it
+    /// happened, the standby's watch shows it: [`Ledger::account`].
+    pub(crate) fn adopt(&mut self, own: &OwnKeys, key: &Key, at: StandbyRevision) {
+        let hash = xxh3_64(key.as_bytes());
+        let since = self.known.get(&hash).copied();
+        if since.is_some_and(|since| since <= at) || (since.is_none() && self.overflowed) {
+            self.known.remove(&hash);
             self.pending
                 .push_back((self.accounted.through.next(), Op::Delete { key: own.ledger(key) }));
         }
@@ -104,9 +148,31 @@ impl Ledger {
 
     /// A transaction of ours happened at `revision`.
     pub(crate) fn wrote(&mut self, revision: StandbyRevision) {
-        if revision > self.accounted.through {
+        let unseen = revision > self.accounted.through || self.is_in_gap(revision);
+        if unseen && !self.accounted.ours.contains(&revision) {
             self.accounted.ours.push(revision);
         }
+    }
+
+    /// What [`OwnKeys::alone`] must look like while nobody else writes.
+    pub(crate) fn alone(&self) -> Expect {
+        self.alone
+    }
+
+    /// A transaction without a checkpoint, and with [`OwnKeys::alone`], happened.
+    pub(crate) fn wrote_alone(&mut self, revision: StandbyRevision) {
+        self.alone = Expect::ModifiedAt(revision);
+        self.unnamed = true;
+    }
+
+    /// A checkpoint was written: it names what happened before it.
+    pub(crate) fn named(&mut self) {
+        self.unnamed = false;
+    }
+
+    /// Tells whether a checkpoint has to be written before a transaction may go without one.
+    pub(crate) fn is_unnamed(&self) -> bool {
+        self.unnamed
     }
 
     /// Nobody can say any more who wrote between what is accounted for and `head`.
@@ -202,13 +268,13 @@ impl Ledger {
     fn settle_ours(&mut self, own: &OwnKeys, changes: &[Change<StandbyRevision>]) {
         for change in changes {
             let key = change.key();
-            if self.known.remove(&xxh3_64(key.as_bytes())) {
+            if self.known.remove(&xxh3_64(key.as_bytes())).is_some() {
                 self.pending.push_back((change.modified(), Op::Delete { key: own.ledger(key) }));
             }
         }
     }
 
-    /// Whatever we write moves the checkpoint or the epoch with it, or is remembered.
+    /// Whatever we write moves a key of our own with it, or is remembered.
     fn is_ours(
         &self,
         own: &OwnKeys,
@@ -218,7 +284,7 @@ impl Ledger {
         self.accounted.ours.contains(&revision)
             || changes
                 .iter()
-                .any(|change| *change.key() == own.checkpoint || *change.key() == own.epoch)
+                .any(|change| [&own.checkpoint, &own.epoch, &own.alone].contains(&change.key()))
     }
 
     /// Tells whether entries wait to be written.
@@ -307,10 +373,23 @@ mod tests {
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
         ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
-        ledger.adopt(&own, &key);
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
         assert!(!ledger.is_foreign(&held(&key, 6, 6)));
         assert_eq!(ledger.take_ops(usize::MAX).len(), 1, "one entry a transaction for one key");
         assert_eq!(ledger.take_ops(usize::MAX), vec![Op::Delete { key: own.ledger(&key) }]);
+    }
+
+    #[test]
+    fn a_key_that_somebody_made_after_our_write_stays_theirs() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/b");
+        let mut ledger = Ledger::default();
+        ledger.account(&own, &batch(8, vec![put(&key, 8, 8)]), |_| true, |_| {});
+        // The answer to what we wrote comes after the watch has shown what happened since.
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
+        assert!(ledger.is_foreign(&held(&key, 8, 8)));
+        ledger.adopt(&own, &key, StandbyRevision::new(9));
+        assert!(!ledger.is_foreign(&held(&key, 8, 9)));
     }
 
     #[test]
@@ -318,8 +397,8 @@ mod tests {
         let own = OwnKeys::new("m");
         let key = Key::from("/b");
         let mut ledger = Ledger::default();
-        // Our write is sent before the other's is heard of.
-        ledger.adopt(&own, &key);
+        // Our write is answered before the other's is heard of.
+        ledger.adopt(&own, &key, StandbyRevision::new(7));
         ledger.account(&own, &batch(6, vec![put(&key, 6, 6)]), |_| true, |_| {});
         assert!(ledger.is_foreign(&held(&key, 6, 6)));
         let ours = vec![put(&own.checkpoint, 1, 7), put(&key, 6, 7)];
@@ -341,6 +420,27 @@ mod tests {
         assert!(!ledger.is_foreign(&held(&key, 4, 3)), "we were the last to write it");
         ledger.close_gaps();
         assert!(!ledger.is_foreign(&held(&key, 4, 4)), "all keys have been looked at since");
+    }
+
+    #[test]
+    fn a_transaction_without_a_checkpoint_is_known_by_its_mark() {
+        let own = OwnKeys::new("m");
+        let key = Key::from("/a");
+        let mut ledger = Ledger::default();
+        // Heard of before it is answered.
+        let ours = vec![put(&key, 6, 6), put(&own.alone, 3, 6)];
+        let foreign = ledger.account(&own, &batch(6, ours), |key| key == b"/a", |_| {});
+        assert_eq!(foreign.puts, 0);
+
+        // Compacted before it was heard of.
+        let mut ledger = Ledger::new(Accounted::default());
+        ledger.skip_to(StandbyRevision::new(9));
+        assert!(ledger.is_foreign(&held(&key, 6, 6)));
+        ledger.load(&own, &held(&own.alone, 3, 6));
+        assert!(!ledger.is_foreign(&held(&key, 6, 6)));
+        assert!(ledger.is_unnamed());
+        assert_eq!(ledger.accounted().ours, [StandbyRevision::new(6)]);
+        assert!(!ledger.holds(&Key::default()));
     }
 
     #[test]

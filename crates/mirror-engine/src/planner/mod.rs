@@ -31,6 +31,7 @@ mod order;
 mod polls;
 mod repair;
 mod round;
+mod stall;
 mod start;
 mod survey;
 mod withheld;
@@ -40,12 +41,13 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Entry, Expect, Failure, FailureClass, Guard, PrimaryRevision, Revision, StandbyRevision,
+    ClusterId, Entry, Expect, Failure, FailureClass, Guard, PrimaryRevision, Revision,
+    StandbyRevision,
 };
 use keyspace_filter::Scope;
 
 use self::copy::Copying;
-pub use self::dialogue::{Effect, Ended, Input, Peer, Standing};
+pub use self::dialogue::{Effect, Ended, Input, OrdersRead, Peer, Standing};
 use self::flight::{InFlight, Then};
 use self::follow::Following;
 use self::heal::Drift;
@@ -56,14 +58,15 @@ pub(crate) use self::ledger::Ledger;
 pub(crate) use self::order::{Kinds, Parked, release_order, uid_of};
 use self::repair::Repairs;
 pub(crate) use self::repair::{Difference, RepairSurvey};
+use self::stall::WatchMeter;
 use self::start::Starting;
-pub(crate) use self::start::same_cluster;
 pub use self::survey::PlanDigest;
 pub(crate) use self::survey::{Found, Survey};
 pub(crate) use self::withheld::Withheld;
 use crate::control::Control;
+use crate::history::WitnessBook;
 use crate::own_keys::OwnKeys;
-use crate::record::{Checkpoint, Epoch};
+use crate::record::{Checkpoint, Epoch, RaftSeen};
 use crate::settings::Settings;
 use crate::status::{Blocked, State, Status};
 
@@ -72,7 +75,12 @@ use crate::status::{Blocked, State, Status};
 struct HeldEpoch {
     number: u64,
     modified: StandbyRevision,
+    /// When it was known to be ours: an answer to an earlier question may not know it.
+    since: Duration,
 }
+
+/// Silence that is worth a word: polls are a second apart.
+const SILENCE_MIN: Duration = Duration::from_secs(3);
 
 /// Keys that are held back, told by name.
 const HELD_BACK_SHOWN: usize = 20;
@@ -81,7 +89,7 @@ const HELD_BACK_SHOWN: usize = 20;
 enum Phase {
     Starting(Starting),
     Copying(Box<Copying>),
-    Following(Following),
+    Following(Box<Following>),
     Paused,
     Blocked(Box<Held>),
     /// For ever, unless only an order made it so.
@@ -115,6 +123,17 @@ pub struct Planner {
     repairs: Repairs,
     lag: LagMeter,
     status: Status,
+    /// The standby's watch.
+    standby_meter: WatchMeter,
+    /// Since when neither side's polls are answered.
+    primary_unanswered: Option<Duration>,
+    /// When the standby's watch last brought something.
+    standby_heard: Duration,
+    /// When both sides were last asked where they stand.
+    asked_at: Duration,
+    /// When the orders that are known were asked for.
+    orders_read: Duration,
+    standby_unanswered: Option<Duration>,
     /// Failures in a row, for the pause that grows.
     failures: u32,
     /// Why the next start must close the gap with a diff.
@@ -126,8 +145,21 @@ pub struct Planner {
     /// What was found out about the guard that blocks, across rechecks.
     survey_memory: Option<SurveyMemory>,
     first_standing: bool,
+    /// The standby that this process wrote to, or was about to.
+    met_standby: Option<ClusterId>,
+    /// Where the primary's log was, in the history that was proven.
+    raft: Option<RaftSeen>,
+    /// Witnesses of the history, complete up to what is applied.
+    book: WitnessBook,
+    /// When the book was last stored, and up to which revision.
+    book_stored: Option<(Duration, PrimaryRevision)>,
     /// The standby has compacted changes that were never looked at.
     skip_unseen: bool,
+    /// The standby had no room: what frees some goes first, and nothing is written that a later
+    /// change has removed.
+    out_of_space: bool,
+    /// What the last poll that was not answered came to.
+    trouble: Option<String>,
     /// A value can't be written: the mirror is blocked until a write has happened.
     write_blocked: bool,
 }
@@ -158,15 +190,41 @@ impl Planner {
             repairs: Repairs::default(),
             lag: LagMeter::default(),
             status: Status::default(),
+            standby_meter: WatchMeter::new(Duration::ZERO),
+            primary_unanswered: None,
+            standby_heard: Duration::ZERO,
+            asked_at: Duration::ZERO,
+            orders_read: Duration::ZERO,
+            standby_unanswered: None,
             failures: 0,
             resync: None,
             request_bytes,
             watch_all: true,
             survey_memory: None,
             first_standing: true,
+            met_standby: None,
+            raft: None,
+            book: WitnessBook::default(),
+            book_stored: None,
             skip_unseen: false,
+            out_of_space: false,
+            trouble: None,
             write_blocked: false,
         }
+    }
+
+    /// Names the standby that an earlier planner of this process has met: another cluster in its
+    /// place blocks the mirror.
+    #[must_use]
+    pub fn having_met(mut self, standby: Option<ClusterId>) -> Self {
+        self.met_standby = standby;
+        self
+    }
+
+    /// Returns the standby that this planner has met.
+    #[must_use]
+    pub fn met(&self) -> Option<ClusterId> {
+        self.met_standby
     }
 
     /// Returns what to do next, if there is something to do.
@@ -208,9 +266,49 @@ impl Planner {
             status.checkpoint = checkpoint.revision;
             status.torn = !checkpoint.is_whole();
         }
+        let silent = |since: Option<Duration>| since.map(|since| self.now.saturating_sub(since));
+        status.primary_unanswered = silent(self.primary_unanswered);
+        status.standby_unanswered = silent(self.standby_unanswered);
+        if let Phase::Following(following) = &self.phase {
+            status.primary_watch_behind = following.meter.behind(self.now);
+            status.standby_watch_behind = self.standby_meter.behind(self.now);
+        }
+        if status.state == State::Following && status.reason.is_empty() {
+            status.reason = self.silence(&status).unwrap_or_default();
+        }
+        // What was written is known to be there, whenever the head was last asked for.
+        status.primary_revision = status.primary_revision.max(status.checkpoint);
         let level = self.level().unwrap_or(status.checkpoint);
         status.lag_revisions = status.primary_revision.ahead_of(level);
         status
+    }
+
+    /// What a mirror that follows has not heard of for too long, in words.
+    fn silence(&self, status: &Status) -> Option<String> {
+        let trouble = self.trouble.as_deref().unwrap_or("no answer");
+        let long = |silent: Option<Duration>| silent.filter(|silent| *silent >= SILENCE_MIN);
+        let seconds = |silent: Duration| silent.as_secs();
+        if let Some(silent) = long(status.primary_unanswered) {
+            return Some(format!(
+                "the primary has not answered for {} s: {trouble}",
+                seconds(silent)
+            ));
+        }
+        if let Some(silent) = long(status.standby_unanswered) {
+            return Some(format!(
+                "the standby has not answered for {} s: {trouble}",
+                seconds(silent)
+            ));
+        }
+        let behind = |side: &str, silent| {
+            format!(
+                "the {side}'s watch has brought nothing for {} s although the {side} is ahead of it",
+                seconds(silent)
+            )
+        };
+        long(status.primary_watch_behind)
+            .map(|silent| behind("primary", silent))
+            .or_else(|| long(status.standby_watch_behind).map(|silent| behind("standby", silent)))
     }
 
     /// Returns the guard under which the status may be stored: the epoch as last seen.
@@ -227,7 +325,7 @@ impl Planner {
         match input {
             Input::Standing(standing) => self.on_standing(*standing),
             Input::StandingFailed(peer, failure) => self.on_failure(peer, &failure),
-            Input::Witnesses(answer) => self.on_witnesses(&answer),
+            Input::Witnesses(answer) => self.on_witnesses(answer),
             Input::Preflighted(found) => self.on_preflighted(found),
             Input::LedgerPage(page) => self.on_ledger_page(page),
             Input::PrimaryPage(page) => self.on_primary_page(page),
@@ -242,8 +340,10 @@ impl Planner {
             Input::CommitFailed(failure) => self.on_commit_failed(&failure),
             Input::Waited => self.on_waited(),
             Input::PrimaryHead { asked_at, head } => self.on_primary_head(asked_at, head),
-            Input::Orders { epoch, control } => self.on_orders(epoch.as_ref(), control.as_ref()),
-            Input::Tick => {}
+            Input::PrimaryPosition(position) => self.on_primary_position(&position),
+            Input::StandbyPosition(position) => self.on_standby_position(&position),
+            Input::Orders { asked_at, answer } => self.on_orders(asked_at, answer),
+            Input::Tick => self.on_tick(),
         }
         self.pump();
     }
@@ -275,8 +375,8 @@ impl Planner {
 
     /// A request came to nothing: count it, say it, and start over, or wait for help.
     fn on_failure(&mut self, peer: Peer, failure: &Failure) {
-        let count = (peer.as_str(), failure.class.as_str());
-        *self.status.counters.errors.entry(count).or_default() += 1;
+        self.count_error(peer, failure);
+        self.out_of_space |= peer == Peer::Standby && failure.class == FailureClass::NoSpace;
         match failure.class {
             FailureClass::Blocked
             | FailureClass::NoSpace
@@ -365,6 +465,16 @@ impl Planner {
             | Phase::Ended => None,
         };
         seen.or(Some(checkpoint.revision))
+    }
+}
+
+impl Planner {
+    /// The standby's revision that wrote the checkpoint, if one is stored.
+    fn checkpoint_written_at(&self) -> Option<StandbyRevision> {
+        match self.checkpoint_modified {
+            Expect::ModifiedAt(revision) => Some(revision),
+            Expect::Absent => None,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One round of a copy: what was found to differ and has not been written yet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use etcd_mvcc::{Entry, Expect, Key, PrimaryRevision};
 use keyspace_filter::Scope;
@@ -8,7 +8,7 @@ use keyspace_filter::Scope;
 use super::Planner;
 use super::comparison::Comparison;
 use super::order::{Deletions, Queue, Taken};
-use super::witness::{is_newer, note};
+use crate::history::{WitnessBook, is_newer, note};
 use crate::record::Witness;
 use crate::settings::TxnLimits;
 
@@ -22,6 +22,8 @@ pub(super) struct Round {
     pub(super) since: Option<PrimaryRevision>,
     pub(super) queue: Queue,
     pub(super) stale: Deletions,
+    /// What is stale goes before anything is compared: the standby had no room.
+    pub(super) frees: bool,
     /// Keys of the primary's that are held back.
     pub(super) held: BTreeSet<Key>,
     pub(super) standby_keys: u64,
@@ -43,6 +45,9 @@ pub(super) struct Round {
     pub(super) judged: bool,
     pub(super) witnesses: Vec<Witness>,
     pub(super) witnesses_before: Vec<Witness>,
+    /// Further witnesses, found in this round, and those of the round before by their revision.
+    pub(super) book: WitnessBook,
+    pub(super) book_before: BTreeMap<PrimaryRevision, Vec<Witness>>,
 }
 
 /// What a round looks at.
@@ -57,6 +62,10 @@ pub(super) enum Lane {
 impl Planner {
     pub(super) fn round(&self, since: Option<PrimaryRevision>) -> Round {
         let before = self.checkpoint.as_ref().map(|checkpoint| checkpoint.witnesses.clone());
+        let mut book_before: BTreeMap<_, Vec<Witness>> = BTreeMap::new();
+        for witness in self.book.witnesses() {
+            book_before.entry(witness.modified).or_default().push(witness.clone());
+        }
         let (first, _) = self.scope.first_ranges();
         let lane = if first.is_empty() { Lane::All } else { Lane::First };
         Round {
@@ -65,6 +74,7 @@ impl Planner {
             since,
             queue: Queue::new(self.settings.order, &self.scope, false),
             stale: Deletions::default(),
+            frees: false,
             held: BTreeSet::new(),
             standby_keys: 0,
             compared: Key::default(),
@@ -77,6 +87,8 @@ impl Planner {
             judged: false,
             witnesses: Vec::new(),
             witnesses_before: before.unwrap_or_default(),
+            book: WitnessBook::default(),
+            book_before,
         }
         .begun()
     }
@@ -126,6 +138,7 @@ impl Round {
     /// Notes a key of the primary that was compared.
     pub(super) fn saw(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
         self.compared = entry.key.clone();
+        self.note_in_book(scope, entry);
         if self.since.is_none() {
             if is_newer(&self.witnesses, entry.modified)
                 && let Some(key) = scope.primary_key(&entry.key)
@@ -138,6 +151,23 @@ impl Round {
         }) {
             // Unchanged since: it is still there at this round's revision.
             note(&mut self.witnesses, before.clone());
+        }
+    }
+
+    fn note_in_book(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
+        if self.since.is_none() {
+            if self.book.wants(entry.modified, entry.created)
+                && let Some(key) = scope.primary_key(&entry.key)
+            {
+                self.book.note(Witness { key, ..Witness::from(entry) });
+            }
+            return;
+        }
+        let Some(before) = self.book_before.get(&entry.modified) else { return };
+        let key = scope.primary_key(&entry.key);
+        let unchanged = before.iter().find(|witness| Some(&witness.key) == key.as_ref());
+        if let Some(witness) = unchanged {
+            self.book.note(witness.clone());
         }
     }
 

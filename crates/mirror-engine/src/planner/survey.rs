@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-use etcd_mvcc::{ClusterId, Key, Revision, StandbyRevision, Step, WalkLimits};
+use etcd_mvcc::{
+    ClusterId, Entry, Key, PrimaryRevision, Revision, StandbyRevision, Step, WalkLimits,
+};
 use keyspace_filter::Scope;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::comparison::Comparison;
 use super::ledger::Ledger;
+use super::order::Deletions;
+use super::round::DELETIONS_MAX;
 use crate::own_keys::OwnKeys;
 
 /// Counts, by key names alone, what is on both sides and what on the standby only, and digests
@@ -28,6 +32,13 @@ pub(crate) struct Survey {
     replaces: StandbyRevision,
     values: bool,
     show: usize,
+    /// Whether this is the history that was mirrored up to this revision is to be found out.
+    doubts: Option<PrimaryRevision>,
+    /// The first key that the primary last changed up to then and the standby does not hold so, and
+    /// how many there are.
+    pub(crate) contradiction: Option<(Key, u64)>,
+    /// What would be deleted, where that is to be done before anything else.
+    pub(crate) stale: Option<Deletions>,
     /// Some of the keys that would be deleted.
     pub(crate) shown: Vec<Key>,
     pub(crate) found: Found,
@@ -76,6 +87,9 @@ impl Survey {
             replaces: StandbyRevision::default(),
             values: false,
             show: 0,
+            doubts: None,
+            contradiction: None,
+            stale: None,
             shown: Vec::new(),
             found: Found::default(),
         }
@@ -84,6 +98,25 @@ impl Survey {
     /// Names the checkpoint that a resync would replace, by the revision that wrote it.
     pub(crate) fn replacing(mut self, written_at: Option<StandbyRevision>) -> Self {
         self.replaces = written_at.unwrap_or_default();
+        self
+    }
+
+    /// Keeps what would be deleted, up to as much as one round deletes.
+    pub(crate) fn keeping_stale(mut self) -> Self {
+        self.stale = Some(Deletions::default());
+        self
+    }
+
+    /// Reads the values too, and counts what the primary last changed at or before `revision` and
+    /// the standby does not hold so: in the history that was mirrored there is nothing like it.
+    pub(crate) fn doubting(
+        mut self,
+        scope: &Scope,
+        limits: WalkLimits,
+        revision: PrimaryRevision,
+    ) -> Self {
+        self.comparison = Comparison::new(scope, limits, false, false);
+        self.doubts = Some(revision);
         self
     }
 
@@ -97,16 +130,29 @@ impl Survey {
     }
 
     /// Works through what has been read; `true` when all of it is known.
-    pub(crate) fn advance(&mut self, ledger: &mut Ledger, own: &OwnKeys) -> bool {
+    pub(crate) fn advance(
+        &mut self,
+        ledger: &mut Ledger,
+        own: &OwnKeys,
+        held_back: impl Fn(&Key) -> bool,
+    ) -> bool {
         loop {
             // Nothing of the standby left: nothing is surplus, whatever the primary still has.
             if self.enrol && !self.values && self.comparison.standby_is_spent() {
                 return true;
             }
             match self.comparison.step() {
-                Step::Missed(_) => self.found.missed += 1,
+                Step::Missed(entry) => {
+                    self.found.missed += 1;
+                    if !held_back(&entry.key) {
+                        self.contradicts(entry);
+                    }
+                }
                 Step::Both(primary, standby) => {
                     self.found.both += 1;
+                    if primary.value != standby.value && !held_back(&primary.key) {
+                        self.contradicts(primary.clone());
+                    }
                     self.found.different += u64::from(primary.value != standby.value);
                 }
                 Step::Surplus(entry) if self.enrol => {
@@ -120,12 +166,23 @@ impl Survey {
                     self.found.stale += 1;
                     self.digest_deletion(&entry.key, entry.modified);
                     if self.shown.len() < self.show {
-                        self.shown.push(entry.key);
+                        self.shown.push(entry.key.clone());
+                    }
+                    if let Some(stale) = &mut self.stale
+                        && stale.len() < DELETIONS_MAX
+                    {
+                        stale.push(entry);
                     }
                 }
                 Step::Need(_) => return false,
                 Step::Done => return true,
             }
+        }
+    }
+
+    fn contradicts(&mut self, entry: Entry<PrimaryRevision>) {
+        if self.doubts.is_some_and(|revision| entry.modified <= revision) {
+            self.contradiction.get_or_insert((entry.key, 0)).1 += 1;
         }
     }
 

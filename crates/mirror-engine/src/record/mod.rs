@@ -124,7 +124,7 @@ pub struct Epoch {
 }
 
 #[derive(Serialize, Deserialize)]
-struct WitnessText {
+pub(crate) struct WitnessText {
     key: KeyText,
     modified: i64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -285,7 +285,7 @@ impl Checkpoint {
 }
 
 impl Witness {
-    fn text(&self) -> WitnessText {
+    pub(crate) fn text(&self) -> WitnessText {
         WitnessText {
             key: KeyText::from(&self.key),
             modified: self.modified.get(),
@@ -294,7 +294,7 @@ impl Witness {
         }
     }
 
-    fn from_text(text: WitnessText) -> Result<Self, RecordError> {
+    pub(crate) fn from_text(text: WitnessText) -> Result<Self, RecordError> {
         let fingerprint =
             match text.fingerprint {
                 Some(hash) => Some(u128::from_str_radix(&hash, 16).map_err(|_| {

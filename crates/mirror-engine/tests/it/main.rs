@@ -14,6 +14,7 @@
     reason = "the lints' exceptions for tests do not reach the helpers of integration tests"
 )]
 
+mod alone;
 mod faults;
 mod guards;
 mod kubernetes;

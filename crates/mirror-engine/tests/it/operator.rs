@@ -23,26 +23,12 @@ pub(crate) struct Tampered {
     /// Keys that a stranger made, and that neither the mirror nor the primary has written since:
     /// what the primary has is not others', whoever made it on the standby.
     strange: BTreeSet<Key>,
-    /// Keys that a repair wrote alone in a transaction. If its answer was lost, nothing tells whose
-    /// write it was.
-    lone: BTreeSet<Key>,
 }
 
 impl Tampered {
     pub(crate) fn mirror_wrote(&mut self, key: &Key) {
         self.last.remove(key);
         self.strange.remove(key);
-        self.lone.remove(key);
-    }
-
-    /// A transaction has written the key, and nothing of the mirror's own.
-    pub(crate) fn repair_wrote_alone(&mut self, key: &Key) {
-        self.lone.insert(key.clone());
-    }
-
-    /// Nothing tells that the mirror wrote the key.
-    pub(crate) fn was_written_alone(&self, key: &Key) -> bool {
-        self.lone.contains(key)
     }
 
     pub(crate) fn primary_wrote(&mut self, key: &Key) {
@@ -91,12 +77,6 @@ pub(crate) struct Tally {
 }
 
 impl Operator {
-    /// A repair is being carried out.
-    pub(crate) fn repairs(&self) -> bool {
-        let begun = |account: &Account| matches!(account.outcome, Some(RepairOutcome::Begun(_)));
-        self.accounts.values().any(begun)
-    }
-
     /// The newest order has been answered.
     pub(crate) fn is_answered(&self) -> bool {
         self.orders.last_key_value().is_none_or(|(id, _)| {

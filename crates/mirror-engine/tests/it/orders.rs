@@ -142,6 +142,8 @@ fn a_mirror_that_enrols_reads_the_ledger_again_under_its_own_epoch() {
             raft: None,
             db: None,
         },
+        history: None,
+        same: None,
         standby: Head { cluster: ClusterId::new(2), revision: StandbyRevision::new(5) },
         epoch: None,
         checkpoint: None,

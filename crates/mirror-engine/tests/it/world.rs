@@ -11,7 +11,7 @@ use etcd_mvcc::{
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
-use mirror_engine::planner::{Effect, Input, Peer, Planner, Standing};
+use mirror_engine::planner::{Effect, Input, OrdersRead, Peer, Planner, Standing};
 use mirror_engine::{
     Checkpoint, Coalesce, DeleteFuse, Epoch, Heal, JudgeValue, OwnKeys, Settings, State, Status,
     TxnLimits,
@@ -377,8 +377,12 @@ impl World {
                     runner.watch = None;
                     runner.standby_watch = None;
                 }
-                Effect::Watch { range, from } => runner.watch = Some((range, from)),
-                Effect::WatchStandby { range, from } => runner.standby_watch = Some((range, from)),
+                Effect::Watch { range, from } | Effect::Rewatch { range, from } => {
+                    runner.watch = Some((range, from));
+                }
+                Effect::WatchStandby { range, from } | Effect::RewatchStandby { range, from } => {
+                    runner.standby_watch = Some((range, from));
+                }
                 effect => runner.pending.push(effect),
             }
         }
@@ -392,9 +396,10 @@ impl World {
                 }
             },
             2 => {
-                let epoch = self.standby.get(self.own.epoch.as_bytes()).cloned();
-                let control = self.standby.get(self.own.control.as_bytes()).cloned();
-                runner.handle(Input::Orders { epoch, control });
+                let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
+                let (epoch, control) = (get(&self.own.epoch), get(&self.own.control));
+                let read = OrdersRead { head: self.standby.head(), epoch, control };
+                runner.handle(Input::Orders { asked_at: runner.now, answer: Ok(read) });
             }
             3 | 4 => self.step_watch(runner),
             5 => self.step_standby_watch(runner),
@@ -471,6 +476,8 @@ impl World {
                     checkpoint: get(&self.own.checkpoint),
                     control: get(&self.own.control),
                     repair: get(&self.own.repair),
+                    history: get(&self.own.history),
+                    same: None,
                 }))
             }
             Effect::ReadWitnesses { .. } if fails => Input::Witnesses(Err(failed())),
@@ -490,7 +497,11 @@ impl World {
             }
             Effect::End(ended) => panic!("the planner ended: {ended:?}"),
             Effect::Preflight => Input::Preflighted(Ok(mirror_engine::Preflighted::Clear)),
-            Effect::Watch { .. } | Effect::WatchStandby { .. } | Effect::Forget => return,
+            Effect::Watch { .. }
+            | Effect::Rewatch { .. }
+            | Effect::WatchStandby { .. }
+            | Effect::RewatchStandby { .. }
+            | Effect::Forget => return,
         };
         runner.handle(input);
     }
@@ -547,9 +558,6 @@ impl World {
         self.invariant_a_resync_deletes_no_strangers(txn, &writes);
         for op in &writes {
             self.tampered.mirror_wrote(op.key());
-            if txn.own.is_empty() && self.operator.repairs() {
-                self.tampered.repair_wrote_alone(op.key());
-            }
         }
         self.invariant_others_keys_are_untouched();
         self.invariant_owners_go_first(txn, &writes);
@@ -575,8 +583,7 @@ impl World {
             return;
         }
         let primary = self.mirrored(self.primary_in_scope(checkpoint.revision));
-        let mut standby = self.mirrored(self.standby_in_scope(written_at));
-        standby.retain(|key, _| primary.contains_key(key) || !self.tampered.was_written_alone(key));
+        let standby = self.mirrored(self.standby_in_scope(written_at));
         if standby != primary {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
                 let entry =

@@ -53,13 +53,21 @@ impl Copying {
         cluster: ClusterId,
         since: Option<PrimaryRevision>,
     ) -> Self {
-        let survey = Survey::new(&planner.scope, planner.settings.walk, cluster, false);
+        let mut survey = Survey::new(&planner.scope, planner.settings.walk, cluster, false);
+        if planner.out_of_space {
+            survey = survey.keeping_stale();
+        }
         Self {
             stage: Stage::Survey { survey: Box::new(survey), enrol: false },
             since,
             unfused: false,
             reason: "",
         }
+    }
+
+    /// The same where nobody has to be asked about deletions: the watch would bring each.
+    pub(super) fn unfused(self) -> Self {
+        Self { unfused: true, ..self }
     }
 
     /// A resync that the operator has accepted, after the history or the filter changed: nothing
@@ -158,7 +166,8 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let (since, unfused, reason) = (copying.since, copying.unfused, copying.reason);
         let Stage::Survey { survey, enrol } = &mut copying.stage else { return };
-        if !survey.advance(&mut self.ledger, &self.own) {
+        let withheld = &self.withheld;
+        if !survey.advance(&mut self.ledger, &self.own, |key| withheld.holds(key)) {
             let standby = survey.comparison.want_standby(self.in_flight.is_none());
             self.effects.extend(standby.map(Effect::ReadStandby));
             // At enrolment an empty standby spares the primary a walk.
@@ -169,6 +178,7 @@ impl Planner {
         }
         let waiting = survey.comparison.is_waiting();
         let found = survey.found;
+        let stale = survey.stale.take();
         let enrol = *enrol;
         if !unfused && self.settings.fuse.blows(found.stale, found.standby_keys()) {
             return self.hold_fuse(found.stale, found.standby_keys());
@@ -179,7 +189,14 @@ impl Planner {
         if self.status.state == State::Blocked {
             self.say_copying(reason);
         }
-        let next = if enrol { Stage::Enrol } else { Stage::Round(Box::new(self.round(since))) };
+        let next = if enrol {
+            Stage::Enrol
+        } else {
+            let mut round = self.round(since);
+            round.frees = stale.as_ref().is_some_and(|stale| !stale.is_empty());
+            round.stale = stale.unwrap_or_default();
+            Stage::Round(Box::new(round))
+        };
         if waiting {
             self.forget_reads();
         }

@@ -1,17 +1,22 @@
 //! What a round does: compares, fetches, writes in order, deletes what is stale, and closes, or is
 //! followed by another one.
 
-use etcd_mvcc::{Committed, Entry, Expect, Failure, FailureClass, PrimaryRevision, Step, Write};
+use etcd_mvcc::{
+    Committed, Entry, Expect, Failure, FailureClass, Key, PrimaryRevision, Step, Write,
+};
 
 use super::Stage;
 use crate::planner::comparison::Pins;
 use crate::planner::order::Queue;
 use crate::planner::round::{DELETIONS_MAX, Lane, note_entry};
 use crate::planner::{Effect, Peer, Phase, Planner, Then};
-use crate::record::{Checkpoint, CopyPosition, Phase as Stored};
+use crate::record::{Checkpoint, CopyPosition, Phase as Stored, Witness};
 
 impl Planner {
     pub(super) fn pump_round(&mut self) {
+        if self.frees_space() {
+            return;
+        }
         self.compare();
         self.fetch();
         if self.in_flight.is_none() {
@@ -31,6 +36,26 @@ impl Planner {
         }
         self.effects.extend(round.comparison.want_primary().map(Effect::ReadPrimary));
         self.effects.extend(round.comparison.want_standby(quiet).map(Effect::ReadStandby));
+    }
+
+    /// Deletes what is stale before anything is compared: the standby has been out of space. `true`
+    /// while that goes on.
+    fn frees_space(&mut self) -> bool {
+        let limits = self.settings.txn;
+        let quiet = self.in_flight.is_none();
+        let Phase::Copying(copying) = &mut self.phase else { return false };
+        let Stage::Round(round) = &mut copying.stage else { return false };
+        if !round.frees || !quiet {
+            return round.frees;
+        }
+        round.frees = !round.stale.is_empty();
+        if round.frees {
+            let deletions = round.stale.take(limits.ops);
+            let record = self.copy_record();
+            self.commit(Then::RoundApplied, deletions, record);
+            return true;
+        }
+        false
     }
 
     /// Works through what has been read, as far as there is room for what comes of it.
@@ -74,9 +99,9 @@ impl Planner {
                         continue;
                     }
                     // What the primary has is not others', whoever made it here, unless it is held
-                    // back and not looked at this time.
-                    if !self.withheld.holds(&standby.key) {
-                        self.ledger.adopt(&self.own, &standby.key);
+                    // back and not looked at this time. What differs is theirs until it is written.
+                    if !differs && !self.withheld.holds(&standby.key) {
+                        self.ledger.adopt(&self.own, &standby.key, standby.modified);
                     }
                     if differs {
                         let expect = Some(Expect::ModifiedAt(standby.modified));
@@ -146,6 +171,7 @@ impl Planner {
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
         let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let book = &mut round.book;
         let withheld = &mut self.withheld;
         let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
         // What waited for one that comes now may have been looked at before: the next round does.
@@ -154,6 +180,9 @@ impl Planner {
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
             note_entry(witnesses, &entry.key, entry);
+            if book.wants(entry.modified, entry.created) {
+                book.note(Witness::from(entry));
+            }
             let is_new = !wanted.is_there();
             let kept_off = withheld.judge(own, scope, &wanted.standby_key, &entry.value, is_new);
             if kept_off && !is_new {
@@ -241,9 +270,6 @@ impl Planner {
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         let (writes, bytes) = round.queue.outbox.take(&limits, room);
-        for write in &writes {
-            self.ledger.adopt(&self.own, write.op.key());
-        }
         if bytes > room {
             return self.commit_large(writes);
         }
@@ -252,11 +278,11 @@ impl Planner {
     }
 
     /// Sends a write that is too large to travel with the checkpoint: alone, once the checkpoint
-    /// says that a copy is under way.
+    /// says that a copy is under way, and names the one that went alone before it.
     fn commit_large(&mut self, writes: Vec<Write>) {
         let copying = |c: &Checkpoint| matches!(c.phase, Stored::Copying(_));
         let marked = self.checkpoint.as_ref().is_some_and(copying);
-        if marked {
+        if marked && !self.ledger.is_unnamed() {
             return self.commit_lean(Then::RoundApplied, writes);
         }
         if let Phase::Copying(copying) = &mut self.phase
@@ -274,13 +300,13 @@ impl Planner {
         let Stage::Round(round) = &copying.stage else { return None };
         let base = round.comparison.pins().map_or(PrimaryRevision::default(), |pins| pins.first);
         let accepted = copying.unfused;
-        let position = CopyPosition { base, since: round.since, cursor: round.cursor(), accepted };
+        let cursor = shortened(round.cursor());
+        let position = CopyPosition { base, since: round.since, cursor, accepted };
         let record = self.checkpoint.clone().unwrap_or_default();
         Some(Checkpoint { phase: Stored::Copying(position), ..record })
     }
 
     pub(in crate::planner) fn on_round_applied(&mut self, committed: &Committed) {
-        self.failures = 0;
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         if !committed.skipped.is_empty() {
@@ -295,6 +321,9 @@ impl Planner {
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
         if first == last && !round.again && !round.left_over {
             let witnesses = std::mem::take(&mut round.witnesses);
+            self.book = std::mem::take(&mut round.book);
+            // A resumed round has not seen what lies before its cursor.
+            self.book_stored = None;
             self.ledger.close_gaps();
             let record = self.checkpoint.clone().unwrap_or_default();
             let record = Checkpoint { phase: Stored::Whole, revision: last, witnesses, ..record };
@@ -302,6 +331,7 @@ impl Planner {
         }
         let since = if round.again { None } else { Some(first) };
         let witnesses = std::mem::take(&mut round.witnesses);
+        self.book = std::mem::take(&mut round.book);
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;
         }
@@ -312,5 +342,15 @@ impl Planner {
             copying.since = since;
         }
         *self.status.counters.resyncs.entry("round").or_default() += 1;
+    }
+}
+
+/// A longer cursor is cut: what lies between is compared once more.
+const CURSOR_MAX: usize = 1_024;
+
+fn shortened(cursor: Key) -> Key {
+    match cursor.as_bytes().get(..CURSOR_MAX) {
+        Some(start) => Key::from(start.to_vec()),
+        None => cursor,
     }
 }

@@ -15,8 +15,9 @@ use super::comparison::Comparison;
 use super::heal::Healing;
 use super::ledger::Touch;
 use super::repair::Repair;
-use super::witness::{is_newer, note};
+use super::stall::WatchMeter;
 use super::{Effect, Peer, Phase, Planner, Then};
+use crate::history::{is_newer, note};
 use crate::record::{Checkpoint, Phase as Stored, Witness};
 use crate::settings::Coalesce;
 use crate::status::State;
@@ -29,6 +30,8 @@ const LEDGER_WAITS: Duration = Duration::from_millis(200);
 pub(super) struct Following {
     /// Everything up to here has been received: `seen >= applied`, always.
     seen: PrimaryRevision,
+    /// Whether the watch keeps up with the polled head.
+    pub(super) meter: WatchMeter,
     backlog: VecDeque<Waiting>,
     backlog_bytes: usize,
     /// The rest of a revision that is too wide for one transaction.
@@ -59,6 +62,10 @@ impl Following {
         self.backlog_bytes < bytes
     }
 
+    pub(super) fn seen(&self) -> PrimaryRevision {
+        self.seen
+    }
+
     /// What has been received and needs no write.
     pub(super) fn level(&self) -> Option<PrimaryRevision> {
         (self.backlog.is_empty() && self.torn.is_none()).then_some(self.seen)
@@ -74,8 +81,9 @@ impl Planner {
     pub(super) fn follow(&mut self) {
         let Some(checkpoint) = &self.checkpoint else { return };
         let applied = checkpoint.revision;
-        self.phase = Phase::Following(Following {
+        self.phase = Phase::Following(Box::new(Following {
             seen: applied,
+            meter: WatchMeter::new(self.now),
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             torn: None,
@@ -84,11 +92,15 @@ impl Planner {
             committed_at: self.now,
             owner_came: false,
             newest: None,
-        });
+        }));
         if !self.write_blocked {
             self.status.state = State::Following;
             self.status.blocked = None;
             self.status.reason.clear();
+        }
+        if let Some(level) = self.level() {
+            // What a copy has just proven is the first lag that is known.
+            self.lag.reached(level);
         }
         self.watch_primary(applied);
     }
@@ -115,7 +127,6 @@ impl Planner {
 
     pub(super) fn on_changed(&mut self, batch: Batch<PrimaryRevision>) {
         let Phase::Following(following) = &mut self.phase else { return };
-        self.failures = 0;
         let mut newest = following.seen;
         if let Some(change) = batch.groups.last().and_then(|group| group.changes.last())
             && change.modified() >= following.seen
@@ -135,7 +146,12 @@ impl Planner {
                 following.backlog.push_back(waiting);
             }
         }
+        let before = following.seen;
         following.seen = newest.max(batch.position);
+        if following.seen > before {
+            let level = following.seen >= self.status.primary_revision;
+            following.meter.heard(self.now, level);
+        }
         debug_assert!(self.checkpoint.as_ref().is_none_or(|c| following.seen >= c.revision));
         self.status.primary_revision = self.status.primary_revision.max(following.seen);
     }
@@ -149,7 +165,6 @@ impl Planner {
         match failure.class {
             FailureClass::Resync => {
                 self.resync = Some("compacted");
-                self.failures = 0;
                 self.start_over(&failure.message);
             }
             FailureClass::Blocked if self.watch_all => {
@@ -182,6 +197,10 @@ impl Planner {
             }
             Touch::Deleted(_) | Touch::Changed(..) => {}
         });
+        self.standby_heard = self.now;
+        let shown = self.ledger.next_revision().previous();
+        let level = self.checkpoint_written_at().is_none_or(|written| written <= shown);
+        self.standby_meter.heard(self.now, level);
         self.status.counters.foreign_puts += foreign.puts;
         self.status.counters.foreign_deletes += foreign.deletes;
         self.status.standby_revision = self.status.standby_revision.max(batch.position);
@@ -273,6 +292,7 @@ impl Planner {
                 note(&mut witnesses, Witness::from(change));
             }
         }
+        self.book.note_all(&batch.changes, |change: &Placed| &change.primary_key);
         let (own, scope, withheld) = (&self.own, &self.scope, &mut self.withheld);
         let ledger = &self.ledger;
         let mut came = false;
@@ -291,9 +311,6 @@ impl Planner {
         });
         for change in &batch.changes {
             self.drift.superseded(change.op.key());
-            if let Op::Put { key, .. } = &change.op {
-                self.ledger.adopt(&self.own, key);
-            }
         }
         if let Phase::Following(following) = &mut self.phase {
             following.owner_came |= came;
@@ -314,7 +331,6 @@ impl Planner {
     }
 
     pub(super) fn on_follow_applied(&mut self) {
-        self.failures = 0;
         let now = self.now;
         if let Phase::Following(following) = &mut self.phase {
             following.committed_at = now;
@@ -322,7 +338,10 @@ impl Planner {
         if let Some(level) = self.level() {
             self.lag.reached(level);
         }
-        if let Phase::Following(Following { owner_came: true, torn: None, .. }) = &self.phase {
+        if let Phase::Following(following) = &self.phase
+            && following.owner_came
+            && following.torn.is_none()
+        {
             self.resync = Some("owner_came");
             self.start_over("an owner has come that others waited for");
         }

@@ -1,6 +1,6 @@
 //! What does not fit into one request: a revision in parts, a value alone, a limit that is learned.
 
-use etcd_mvcc::{Expect, Failure, Guard, Op, Revision, StandbyRevision, Txn, Write};
+use etcd_mvcc::{Expect, Failure, Guard, Op, Revision, StandbyRevision, Txn, Value, Write};
 
 use crate::planner::batch::{next_part, txn_bytes, write_bytes};
 use crate::planner::{Phase, Planner, Then};
@@ -35,10 +35,11 @@ impl Planner {
     pub(super) fn commit_part(&mut self) {
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let room = self.room(&checkpoint);
+        let named = !self.ledger.is_unnamed();
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(mut torn) = following.torn.take() else { return };
         let alone = torn.writes.front().is_some_and(|write| write_bytes(write) > room);
-        let part = match (alone, torn.marked) {
+        let part = match (alone, torn.marked && named) {
             (true, true) => torn.writes.pop_front().into_iter().collect(),
             (true, false) => Vec::new(),
             (false, _) => next_part(&mut torn.writes, room),
@@ -63,10 +64,17 @@ impl Planner {
     /// Sends writes under the epoch's guard alone, without a checkpoint: for a value that fills
     /// the request. An attempt that is delayed is fenced by the next epoch, which every start
     /// over claims.
+    ///
+    /// A small key goes with it: it tells whoever did not hear the answer that the transaction is
+    /// the mirror's, also after the standby has compacted it. It can tell so of one transaction
+    /// only, so the next one waits until a checkpoint has named this one: see
+    /// [`Ledger::is_unnamed`](crate::planner::Ledger::is_unnamed).
     pub(in crate::planner) fn commit_lean(&mut self, then: Then, writes: Vec<Write>) {
         let Some(epoch) = self.epoch else { return self.start_over("no epoch is held") };
         let guard = Guard(vec![(self.own.epoch.clone(), Expect::ModifiedAt(epoch.modified))]);
-        self.send(then, Txn { guard, writes, own: Vec::new() }, None);
+        debug_assert!(!self.ledger.is_unnamed(), "a checkpoint comes first");
+        let own = vec![Op::Put { key: self.own.alone.clone(), value: Value::default() }];
+        self.send(then, Txn { guard, writes, own }, None);
     }
 
     /// Writes ledger entries and nothing else; the checkpoint stays as it is.
@@ -84,7 +92,7 @@ impl Planner {
     /// `true` if that is an answer.
     pub(in crate::planner) fn on_too_large(&mut self, failure: &Failure) -> bool {
         let Some(flight) = &self.in_flight else { return false };
-        if let (Some(key), None) = (&flight.only, &flight.record) {
+        if let (Some(key), None) = (flight.only(), &flight.record) {
             let reason = format!(
                 "{key} with its value is {} bytes, more than the standby takes in one guarded \
                  request ({failure}): raise the standby's --max-request-bytes by 64 KiB or more",
@@ -93,7 +101,7 @@ impl Planner {
             self.hold_until_mended(GuardKind::TooLarge, reason);
             return true;
         }
-        self.request_bytes = match flight.only {
+        self.request_bytes = match flight.only() {
             // It has to go alone next time.
             Some(_) => self.request_bytes.min(self.in_flight_bytes()),
             None => (self.request_bytes / 2).max(4 << 10),

@@ -110,8 +110,13 @@ impl Planner {
         let limits = self.settings.txn;
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let room = self.room(&checkpoint);
+        let unnamed = self.ledger.is_unnamed();
         let Some(healing) = self.healing() else { return };
         let (writes, bytes) = healing.queue.outbox.take(&limits, room);
+        if bytes > room && unnamed {
+            healing.queue.outbox.put_back(writes);
+            return self.commit(Then::Healed, Vec::new(), Some(checkpoint));
+        }
         healing.sent = writes
             .iter()
             .map(|write| match &write.op {

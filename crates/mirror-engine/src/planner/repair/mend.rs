@@ -252,6 +252,7 @@ impl Planner {
     fn commit_mends(&mut self) {
         let limits = self.settings.txn;
         let begun = self.repairs.begun().is_some();
+        let unnamed = self.ledger.is_unnamed();
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let room = self.room(&checkpoint);
         let Some((record, mend)) = self.mend() else { return };
@@ -261,8 +262,9 @@ impl Planner {
         let Some((_, mend)) = self.mend() else { return };
         let (writes, bytes) = mend.queue.outbox.take(&limits, room);
         let alone = bytes > room;
-        if alone && !begun {
-            // It goes alone, once the account says that the repair has begun.
+        if alone && (!begun || unnamed) {
+            // It goes alone, once the account says that the repair has begun, and the checkpoint
+            // names the one that went alone before it.
             mend.queue.outbox.put_back(writes);
             return self.commit_repair(Then::Mended, Vec::new(), account);
         }
@@ -279,21 +281,12 @@ impl Planner {
     pub(in crate::planner) fn on_mended(&mut self, committed: &Committed) {
         self.on_follow_applied();
         let Some((record, mend)) = self.mend() else { return };
-        let mut ours = Vec::new();
-        for (index, (key, kind)) in std::mem::take(&mut mend.sent).into_iter().enumerate() {
-            let skipped = committed.skipped.binary_search(&index).is_ok();
-            if skipped {
+        for (index, (_, kind)) in std::mem::take(&mut mend.sent).into_iter().enumerate() {
+            if committed.skipped.binary_search(&index).is_ok() {
                 record.skipped += 1;
             } else {
                 record.written.count(kind);
             }
-            // What the primary has is not others', whoever wrote it here.
-            if !skipped || kind != RepairKind::Surplus {
-                ours.push(key);
-            }
         }
-        // Not before: a surplus key that somebody has written in between stays theirs. If the
-        // answer is lost, the standby's watch tells the same.
-        ours.iter().for_each(|key| self.ledger.adopt(&self.own, key));
     }
 }

@@ -5,9 +5,8 @@ use std::time::Duration;
 use etcd_mvcc::{Entry, Failure, PrimaryRevision};
 
 use super::{Judged, Starting};
-use crate::planner::witness::{Proof, judge};
+use crate::history::{Inquiry, Judgement, Question, Refutation};
 use crate::planner::{Effect, Peer, Phase, Planner};
-use crate::record::{Checkpoint, Phase as Stored};
 use crate::settings::Preflighted;
 use crate::status::GuardKind;
 
@@ -25,23 +24,11 @@ impl Planner {
             let reason = "the epoch key is gone, though a checkpoint is there".to_owned();
             return self.hold(standing, GuardKind::CheckpointUnreadable, reason);
         }
-        if checkpoint.cluster != standing.primary.head.cluster {
-            let reason = format!(
-                "the primary is cluster {}; the checkpoint was taken from cluster {}",
-                standing.primary.head.cluster, checkpoint.cluster
-            );
-            return self.hold(standing, GuardKind::ClusterChanged, reason);
+        let book = standing.book.as_ref();
+        match Inquiry::open(checkpoint, book, &standing.primary, standing.standby.cluster) {
+            Ok(inquiry) => self.prove(standing, Box::new(inquiry)),
+            Err(Refutation { guard, evidence }) => self.hold(standing, guard, evidence),
         }
-        let proven_at = proven_at(checkpoint);
-        if standing.primary.head.revision < proven_at {
-            let reason = format!(
-                "the primary's history changed: its revision went back to {}, below the \
-                 checkpoint's {proven_at}",
-                standing.primary.head.revision
-            );
-            return self.hold(standing, GuardKind::HistoryChanged, reason);
-        }
-        self.prove(standing, true);
     }
 
     /// Nothing was ever written: may anything be?
@@ -68,64 +55,58 @@ impl Planner {
         }
     }
 
-    fn prove(&mut self, standing: Box<Judged>, pinned: bool) {
-        let Some(checkpoint) = &standing.checkpoint else { return self.claim(standing) };
-        let pinned = pinned && checkpoint.is_whole();
-        let keys: Vec<_> = checkpoint.witnesses.iter().map(|witness| witness.key.clone()).collect();
-        if keys.is_empty() {
-            return self.judge_scope(standing);
-        }
-        let at = pinned.then_some(checkpoint.revision);
+    fn prove(&mut self, standing: Box<Judged>, inquiry: Box<Inquiry>) {
+        let Some(Question { keys, at }) = inquiry.question() else {
+            return self.conclude(standing, inquiry.unasked());
+        };
         self.effects.push_back(Effect::ReadWitnesses { keys, at });
-        self.phase = Phase::Starting(Starting::Proving { standing, pinned });
+        self.phase = Phase::Starting(Starting::Proving { standing, inquiry });
     }
 
     pub(in crate::planner) fn on_witnesses(
         &mut self,
-        answer: &Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
+        answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
     ) {
-        let Phase::Starting(Starting::Proving { standing, pinned }) =
-            std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
-        else {
-            return;
+        let Phase::Starting(starting) = &mut self.phase else { return };
+        let (standing, mut inquiry) = match std::mem::replace(starting, Starting::Reading) {
+            Starting::Proving { standing, inquiry } => (standing, inquiry),
+            Starting::Confirming { standing } => return self.on_confirmed(*standing, answer),
+            Starting::Resting
+            | Starting::Reading
+            | Starting::Preflight { .. }
+            | Starting::Ledger { .. }
+            | Starting::Claiming { .. } => return,
         };
-        let witnesses = standing.checkpoint.as_ref().map_or(&[][..], |c| c.witnesses.as_slice());
-        match judge(witnesses, answer, pinned) {
-            Ok(Proof::Holds) => self.judge_scope(standing),
-            Ok(Proof::AskNow) => {
-                self.resync = Some("compacted");
-                self.prove(standing, false);
-            }
-            Ok(Proof::Broken(key)) => {
-                let reason = format!(
-                    "the primary's history changed: it does not show {key} as it was mirrored \
-                     (restored from an older copy?)"
-                );
-                self.hold(standing, GuardKind::HistoryChanged, reason);
-            }
+        match inquiry.answer(answer) {
+            Ok(Some(judgement)) => self.conclude(standing, judgement),
+            Ok(None) => self.prove(standing, inquiry),
             Err(failure) => self.on_failure(Peer::Primary, &failure),
         }
     }
 
-    fn judge_scope(&mut self, standing: Box<Judged>) {
+    fn conclude(&mut self, mut standing: Box<Judged>, judgement: Judgement) {
         let hash = self.scope.hash().to_string();
-        match &standing.checkpoint {
-            Some(checkpoint) if checkpoint.scope != hash => {
+        match judgement {
+            Judgement::Refuted(Refutation { guard, evidence }) => {
+                self.hold(standing, guard, evidence);
+            }
+            Judgement::Proven(_) | Judgement::Undecided(_)
+                if standing.checkpoint.as_ref().is_some_and(|stored| stored.scope != hash) =>
+            {
+                let stored = standing.checkpoint.as_ref().map_or("", |stored| &stored.scope);
                 let reason = format!(
-                    "the filter changed: the checkpoint was written under {}, today's is {hash}",
-                    checkpoint.scope
+                    "the filter changed: the checkpoint was written under {stored}, today's is \
+                     {hash}"
                 );
                 self.hold(standing, GuardKind::ScopeChanged, reason);
             }
-            _ => self.claim(standing),
+            Judgement::Proven(proof) => {
+                standing.proof = Some(proof);
+                self.claim(standing);
+            }
+            Judgement::Undecided(reason) => {
+                self.hold(standing, GuardKind::HistoryUnproven, reason);
+            }
         }
-    }
-}
-
-/// The newest revision of the primary that a checkpoint bears witness of.
-fn proven_at(checkpoint: &Checkpoint) -> PrimaryRevision {
-    match &checkpoint.phase {
-        Stored::Copying(position) => checkpoint.revision.max(position.base),
-        Stored::Whole | Stored::Torn { .. } => checkpoint.revision,
     }
 }

@@ -3,20 +3,23 @@
 mod judge;
 
 use etcd_mvcc::{
-    ClusterId, Entry, Expect, Failure, Guard, Head, KeyRange, Op, Page, Position, PrimaryRevision,
-    Revision, StandbyRevision, Txn, Walk,
+    ClusterId, Entry, Expect, Failure, FailureClass, Guard, Head, KeyRange, Op, Page, Position,
+    PrimaryRevision, RaftPosition, Revision, StandbyRevision, Txn, Walk,
 };
 use keyspace_filter::OWN_PREFIX;
 
 use super::copy::Copying;
+use super::held::RECHECK;
 use super::ledger::Ledger;
+use super::stall::WatchMeter;
 use super::withheld::Withheld;
 use super::{
     Effect, Ended, HeldEpoch, InFlight, Peer, Phase, Planner, Standing, Then, decode_control,
     decode_epoch, seen,
 };
 use crate::control::Desired;
-use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RecordError};
+use crate::history::{Inquiry, Proof, SameCluster, WitnessBook};
+use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RaftSeen, RecordError};
 use crate::status::{GuardKind, State};
 
 /// Where a start stands.
@@ -31,9 +34,11 @@ pub(super) enum Starting {
     /// Reading the ledger, before anything is judged.
     Ledger { standing: Box<Judged>, walk: Walk },
     /// Waiting for the witnesses.
-    Proving { standing: Box<Judged>, pinned: bool },
+    Proving { standing: Box<Judged>, inquiry: Box<Inquiry> },
     /// Waiting for the epoch.
     Claiming { standing: Box<Judged>, number: u64 },
+    /// The ids are equal: waiting for the primary to show that our epoch is not on it.
+    Confirming { standing: Box<Judged> },
 }
 
 /// The standing, read and understood.
@@ -45,6 +50,10 @@ pub(super) struct Judged {
     pub(super) checkpoint_unreadable: Option<String>,
     /// What is to be gone on from; `None` copies from scratch.
     pub(super) checkpoint: Option<Checkpoint>,
+    /// Further witnesses that were stored beside the checkpoint.
+    pub(super) book: Option<WitnessBook>,
+    /// Why the history counts as the one that was mirrored.
+    pub(super) proof: Option<Proof>,
     /// The operator has accepted the plan, whatever the guards say.
     pub(super) accepted: bool,
     /// The ledger is read again under our own epoch: nothing stands in the way of the work.
@@ -56,6 +65,7 @@ impl Planner {
         if matches!(self.phase, Phase::Starting(Starting::Resting) | Phase::Blocked(_)) {
             self.forget();
             self.phase = Phase::Starting(Starting::Reading);
+            self.asked_at = self.now;
             self.effects.push_back(Effect::ReadStanding);
         }
     }
@@ -64,15 +74,21 @@ impl Planner {
         if !matches!(self.phase, Phase::Starting(Starting::Reading)) {
             return;
         }
-        let Standing { primary, standby, epoch, checkpoint, control, repair } = standing;
+        let Standing { primary, standby, epoch, checkpoint, control, repair, history, same } =
+            standing;
         self.status.primary_cluster = Some(primary.head.cluster);
         self.status.standby_cluster = Some(standby.cluster);
         self.status.primary_revision = primary.head.revision;
         self.status.standby_revision = standby.revision;
-        if primary.head.cluster == standby.cluster {
-            return self.on_same_cluster(primary.head.cluster);
+        if let Some(same) = same {
+            return self.on_same_cluster(&same);
         }
         self.first_standing = false;
+        self.lag.polled(self.asked_at, primary.head.revision);
+        let met = *self.met_standby.get_or_insert(standby.cluster);
+        if met != standby.cluster {
+            return self.on_standby_changed_place(met, standby.cluster);
+        }
         self.epoch_seen = Some(seen(epoch.as_ref()));
         self.checkpoint_modified = seen(checkpoint.as_ref());
         if let Err(error) = self.read_orders(control.as_ref(), repair.as_ref()) {
@@ -97,7 +113,11 @@ impl Planner {
         if let (Some(stored), Some(entry)) = (&stored, &epoch) {
             if stored.owner == self.settings.owner {
                 // Ours, also if nobody told us so at the time.
-                self.epoch = Some(HeldEpoch { number: stored.number, modified: entry.modified });
+                self.epoch = Some(HeldEpoch {
+                    number: stored.number,
+                    modified: entry.modified,
+                    since: self.now,
+                });
             } else if self.epoch.is_some() {
                 let reason = format!("epoch {} was taken by {}", stored.number, stored.owner);
                 return self.fence(reason, false);
@@ -113,9 +133,13 @@ impl Planner {
                 }
                 Some((Err(error), _)) => (None, Some(error.to_string())),
             };
+        // What can't be read bears no witness; the checkpoint's own do.
+        let book = history.and_then(|entry| WitnessBook::decode(&entry.value).ok());
         let judged = Judged {
             primary,
             standby,
+            book,
+            proof: None,
             epoch: stored,
             checkpoint_unreadable: unreadable,
             checkpoint,
@@ -134,8 +158,18 @@ impl Planner {
         self.repairs.read(repair)
     }
 
-    fn on_same_cluster(&mut self, cluster: ClusterId) {
-        let reason = same_cluster(cluster);
+    /// Another cluster answers where the standby was: what it holds is none of this mirror's.
+    fn on_standby_changed_place(&mut self, met: ClusterId, found: ClusterId) {
+        let reason = format!("the standby is cluster {found}; this mirror wrote to cluster {met}");
+        let release = format!(
+            "point --standby-endpoints at cluster {met} again; the mirror looks again by itself. \
+             To mirror into cluster {found} instead, restart etcd-sync"
+        );
+        self.hold_at(GuardKind::StandbyChanged, reason, release, RECHECK);
+    }
+
+    fn on_same_cluster(&mut self, same: &SameCluster) {
+        let reason = same.to_string();
         if self.first_standing {
             self.forget();
             self.phase = Phase::Ended;
@@ -185,9 +219,7 @@ impl Planner {
         };
         let mut walk = walk;
         for entry in &page.entries {
-            if let Some(key) = self.own.ledgered(&entry.key) {
-                self.ledger.load(&key);
-            }
+            self.ledger.load(&self.own, entry);
             if let Some(key) = self.own.withheld_key(&entry.key)
                 && let Err(error) = self.withheld.load(key, &entry.value)
             {
@@ -213,6 +245,8 @@ impl Planner {
         let guard = Guard(vec![
             (self.own.epoch.clone(), self.epoch_seen.unwrap_or(Expect::Absent)),
             (self.own.checkpoint.clone(), self.checkpoint_modified),
+            // As the ledger that was read says: what went alone since would not be known as ours.
+            (self.own.alone.clone(), self.ledger.alone()),
         ]);
         let own = vec![Op::Put { key: self.own.epoch.clone(), value: epoch.encode() }];
         self.in_flight = Some(InFlight {
@@ -221,7 +255,7 @@ impl Planner {
             puts: 0,
             deletes: 0,
             bytes: 0,
-            only: None,
+            keys: Vec::new(),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
@@ -234,17 +268,55 @@ impl Planner {
         else {
             return;
         };
-        self.epoch = Some(HeldEpoch { number, modified: revision });
+        self.epoch = Some(HeldEpoch { number, modified: revision, since: self.now });
         self.epoch_seen = Some(Expect::ModifiedAt(revision));
+        if standing.primary.head.cluster == standing.standby.cluster {
+            // The last word on equal ids: what was just written must not be on the primary.
+            let keys = vec![self.own.epoch.clone()];
+            self.effects.push_back(Effect::ReadWitnesses { keys, at: None });
+            self.phase = Phase::Starting(Starting::Confirming { standing });
+            return;
+        }
+        self.on_two_clusters(*standing);
+    }
+
+    /// What the primary holds under the key of our epoch, which was written a moment ago.
+    fn on_confirmed(
+        &mut self,
+        standing: Judged,
+        answer: Result<Vec<Option<Entry<PrimaryRevision>>>, Failure>,
+    ) {
+        let entry = match answer {
+            Ok(entries) => entries.into_iter().next().flatten(),
+            // A role that may not read our keys there can't confirm it.
+            Err(failure) if failure.class == FailureClass::Blocked => None,
+            Err(failure) => return self.on_failure(Peer::Primary, &failure),
+        };
+        let ours = self.epoch.map(|epoch| epoch.modified.get());
+        if entry.is_some_and(|entry| Some(entry.modified.get()) == ours) {
+            let cluster = standing.primary.head.cluster;
+            let reason = format!(
+                "both ends are the same cluster ({cluster}): the epoch that was written to the \
+                 standby is on the primary"
+            );
+            return self.hold_until_mended(GuardKind::SameCluster, reason);
+        }
+        self.on_two_clusters(standing);
+    }
+
+    fn on_two_clusters(&mut self, standing: Judged) {
         if standing.checkpoint.is_none() {
             // An enrolment moves nothing that our claim compares: another mirror may have entered
             // keys after we looked.
-            return self.read_ledger(Box::new(Judged { claimed: true, ..*standing }));
+            return self.read_ledger(Box::new(Judged { claimed: true, ..standing }));
         }
-        self.begin(*standing);
+        self.begin(standing);
     }
 
     fn begin(&mut self, standing: Judged) {
+        let seen = raft_seen(&standing.primary);
+        let goes_on = standing.checkpoint.is_some() && !standing.accepted;
+        self.raft = if goes_on { seen.or(self.raft) } else { seen };
         self.watch_standby();
         self.decide(standing);
     }
@@ -253,7 +325,17 @@ impl Planner {
     fn decide(&mut self, standing: Judged) {
         let cluster = standing.primary.head.cluster;
         let due = self.withheld.are_due().then_some("owner_came");
-        let asked = self.resync.take().or(due);
+        let proof = standing.proof;
+        // A revision that can't be watched from any more.
+        let compacted = proof.as_ref().is_some_and(|proof| !proof.readable).then_some("compacted");
+        let asked = self.resync.take().or(compacted).or(due);
+        let exact = proof.as_ref().is_some_and(|proof| proof.exact);
+        let readable = proof.as_ref().is_some_and(|proof| proof.readable);
+        let continuous = proof.as_ref().is_some_and(|proof| proof.continuous);
+        self.book = proof.map_or_else(WitnessBook::default, |proof| proof.book);
+        // Changes of other keys are not kept track of.
+        let scope = &self.scope;
+        self.book.retain(|witness| scope.admits(witness.key.as_bytes()));
         let Some(checkpoint) = standing.checkpoint else {
             let fresh = self.blank(cluster);
             self.checkpoint = Some(fresh.clone());
@@ -273,15 +355,24 @@ impl Planner {
             return self.copy(Copying::accepted(self), "accepted");
         }
         match &checkpoint.phase {
-            Stored::Copying(position) => {
+            // What was compared before counts only in the history that it was compared in.
+            Stored::Copying(position) if continuous => {
                 self.copy(Copying::resume(self, position), "resumed");
+            }
+            Stored::Copying(_) => {
+                self.copy(Copying::survey(self, cluster, None), "history_unproven");
             }
             Stored::Whole | Stored::Torn { .. } => {
                 let behind = standing.primary.head.revision.ahead_of(checkpoint.revision);
                 let too_far = behind > self.settings.catch_up_revisions;
-                match asked.or(too_far.then_some("behind")) {
+                let space = self.out_of_space.then_some("standby_space");
+                match asked.or(space).or(too_far.then_some("behind")) {
                     Some(reason) => {
-                        let survey = Copying::survey(self, cluster, Some(checkpoint.revision));
+                        let since = exact.then_some(checkpoint.revision);
+                        let mut survey = Copying::survey(self, cluster, since);
+                        if reason == "standby_space" && exact && readable {
+                            survey = survey.unfused();
+                        }
                         self.copy(survey, reason);
                     }
                     None => self.follow(),
@@ -294,6 +385,7 @@ impl Planner {
         Checkpoint {
             cluster,
             standby: self.status.standby_cluster,
+            raft: self.raft,
             scope: self.scope.hash().to_string(),
             ..Checkpoint::default()
         }
@@ -319,18 +411,23 @@ impl Planner {
     }
 
     pub(super) fn watch_standby(&mut self) {
+        self.standby_meter = WatchMeter::new(self.now);
+        self.standby_heard = self.now;
+        let (range, from) = self.standby_watch();
+        self.effects.push_back(Effect::WatchStandby { range, from });
+    }
+
+    /// What to watch on the standby, and from where.
+    pub(super) fn standby_watch(&self) -> (KeyRange, StandbyRevision) {
         let hull = self.scope.standby_hull();
         let own = KeyRange::prefix(OWN_PREFIX.as_bytes());
         let range = KeyRange::hull([&hull, &own]).unwrap_or(own);
-        let from = self.ledger.next_revision();
-        self.effects.push_back(Effect::WatchStandby { range, from });
+        (range, self.ledger.next_revision())
     }
 }
 
-/// What is wrong if both ends are one, and what mends it.
-pub(crate) fn same_cluster(cluster: ClusterId) -> String {
-    format!(
-        "both ends are the same cluster ({cluster}): point --primary-endpoints and \
-         --standby-endpoints at two different etcds"
-    )
+/// The position of the log, as a checkpoint keeps it.
+pub(in crate::planner) fn raft_seen(primary: &Position<PrimaryRevision>) -> Option<RaftSeen> {
+    let RaftPosition { term, index_before, .. } = primary.raft?;
+    Some(RaftSeen { term, index: index_before, revision: primary.head.revision })
 }
