@@ -125,6 +125,27 @@ impl Lane {
     }
 }
 
+impl Lane {
+    /// Gives up the connection to this member and turns to the next.
+    pub(crate) fn turn_away(&self, from: &Member) {
+        self.hang_up(from);
+        self.rotate(from);
+    }
+
+    /// Gives up the connection in use, whichever it is, and turns to the next member.
+    pub(crate) fn turn_away_from_current(&self) {
+        let current = self.current.load(Ordering::Relaxed);
+        let Some(slot) = self.slots.get(current % self.slots.len().max(1)) else { return };
+        {
+            let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+            open.clients = None;
+            open.generation += 1;
+        }
+        let next = (current + 1) % self.slots.len().max(1);
+        let _ = self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}
+
 impl fmt::Debug for Lane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.slots.iter().map(|slot| &slot.url)).finish()

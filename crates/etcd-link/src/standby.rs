@@ -202,4 +202,8 @@ impl WatchRange for Standby {
     ) -> Result<Watch<StandbyRevision>, Failure> {
         watch::open(&self.shared.link, range, from).await
     }
+
+    fn turn_away(&self) {
+        self.shared.link.watches.turn_away_from_current();
+    }
 }

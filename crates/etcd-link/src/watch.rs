@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use etcd_client::{Error, WatchOptions, WatchStream as Stream};
-use etcd_mvcc::{Batch, Failure, KeyRange, Revision, WatchStream};
+use etcd_mvcc::{Batch, Failure, FailureClass, KeyRange, Revision, WatchStream};
 use tonic::Status;
 
 use crate::assemble::{Assembler, cancelled};
+use crate::channel::Member;
 use crate::link::Link;
 use crate::read::start_of;
 
@@ -16,14 +17,14 @@ use crate::read::start_of;
 pub struct Watch<R> {
     link: Arc<Link>,
     stream: Stream,
-    url: Arc<str>,
+    member: Member,
     assembler: Assembler<R>,
     ended: Option<Failure>,
 }
 
 impl<R: Revision> fmt::Debug for Watch<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Watch").field("url", &self.member.url).finish_non_exhaustive()
     }
 }
 
@@ -46,16 +47,16 @@ pub(crate) async fn open<R: Revision>(
         options = options.with_fragment();
     }
     let start = start_of(&range);
-    let (stream, url) = link
+    let (stream, member) = link
         .call(&link.watches, link.reading(), |mut member| {
             let (start, options) = (start.clone(), options.clone());
             async move {
                 let stream = member.clients.watch.watch(start, Some(options)).await?;
-                Ok((created(stream, from.get()).await?, member.url))
+                Ok((created(stream, from.get()).await?, member))
             }
         })
         .await?;
-    Ok(Watch { link: link.clone(), stream, url, assembler: Assembler::new(from), ended: None })
+    Ok(Watch { link: link.clone(), stream, member, assembler: Assembler::new(from), ended: None })
 }
 
 /// Reads the first answer: the watch stands, or why not.
@@ -99,7 +100,10 @@ impl<R: Revision> WatchStream for Watch<R> {
                 Ok(None) => Status::unavailable("the member ended the watch").into(),
                 Err(error) => error,
             };
-            let failure = self.link.watch_ended(&error, &self.url);
+            let failure = self.link.watch_ended(&error, &self.member.url);
+            if failure.class != FailureClass::Resync {
+                self.link.watches.turn_away(&self.member);
+            }
             self.ended = Some(failure.clone());
             return Err(failure);
         }
