@@ -21,8 +21,8 @@ mod txn;
 mod walk;
 
 pub use capability::{
-    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
-    ReadRange, WatchRange, WatchStream,
+    Batch, CommitTxn, DbSize, Failure, FailureCause, FailureClass, Head, Position, RaftPosition,
+    ReadHead, ReadRange, WatchRange, WatchStream,
 };
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
@@ -31,4 +31,4 @@ pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};
 pub use txn::{Commit, Committed, Expect, Guard, Op, Txn, Write};
-pub use walk::{Walk, WalkLimits};
+pub use walk::{PageSize, PageSizes, Walk, WalkLimits};

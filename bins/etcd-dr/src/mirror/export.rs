@@ -250,14 +250,12 @@ impl Etcds {
     async fn state(&self, former: &Former) -> Result<String, Failure> {
         let mut state = Sha256::new();
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(request) = walk.request::<PrimaryRevision>(None) {
-            let page = former.cluster.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(&former.cluster, None).await? {
             for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
                 state.update(entry.key.len().to_be_bytes());
                 state.update(entry.key.as_bytes());
                 state.update(entry.modified.get().to_be_bytes());
             }
-            walk.advance(&request, &page);
         }
         Ok(hex(state))
     }

@@ -105,10 +105,8 @@ impl Etcds {
         let at = self.standby.head().await?.revision;
         let mut seen = Seen::default();
         let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), false);
-        while let Some(request) = walk.request(Some(at)) {
-            let page = self.standby.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(&self.standby, Some(at)).await? {
             page.entries.iter().for_each(|entry| seen.note(&self.scope, entry));
-            walk.advance(&request, &page);
         }
         Ok(seen)
     }

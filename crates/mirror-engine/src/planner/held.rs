@@ -71,7 +71,7 @@ impl Planner {
             Expect::Absent => None,
         };
         let survey = fresh.is_none().then(|| {
-            Survey::new(&self.scope, self.settings.walk, standing.primary.head.cluster, false)
+            Survey::new(&self.scope, self.page_sizes, standing.primary.head.cluster, false)
                 .replacing(written_at)
         });
         let release = match fresh {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use etcd_mvcc::{ClusterId, Key, Revision, StandbyRevision, Step, WalkLimits};
+use etcd_mvcc::{ClusterId, Key, PageSizes, Revision, StandbyRevision, Step};
 use keyspace_filter::Scope;
 use xxhash_rust::xxh3::Xxh3;
 
@@ -65,12 +65,17 @@ impl Found {
 }
 
 impl Survey {
-    pub(crate) fn new(scope: &Scope, limits: WalkLimits, cluster: ClusterId, enrol: bool) -> Self {
+    pub(crate) fn new(
+        scope: &Scope,
+        sizes: impl Into<PageSizes>,
+        cluster: ClusterId,
+        enrol: bool,
+    ) -> Self {
         let mut digest = Xxh3::new();
         digest.update(&cluster.get().to_be_bytes());
         digest.update(scope.hash().to_string().as_bytes());
         Self {
-            comparison: Comparison::new(scope, limits, true, true),
+            comparison: Comparison::new(scope, sizes, true, true),
             enrol,
             digest,
             replaces: StandbyRevision::default(),
@@ -89,8 +94,8 @@ impl Survey {
 
     /// Reads the values too, counts those that differ, and keeps up to `show` of the keys that
     /// would be deleted. The whole primary is read, whatever the standby holds.
-    pub(crate) fn in_full(mut self, scope: &Scope, limits: WalkLimits, show: usize) -> Self {
-        self.comparison = Comparison::new(scope, limits, false, false);
+    pub(crate) fn in_full(mut self, scope: &Scope, show: usize) -> Self {
+        self.comparison = Comparison::new(scope, self.comparison.page_sizes(), false, false);
         self.values = true;
         self.show = show;
         self
