@@ -8,7 +8,7 @@
 use std::error::Error as _;
 
 use etcd_client::Error;
-use etcd_mvcc::{Failure, FailureClass};
+use etcd_mvcc::{Failure, FailureCause, FailureClass};
 use tonic::Code;
 
 use crate::credentials::UNREADABLE;
@@ -37,6 +37,8 @@ pub(crate) struct Fault {
     pub(crate) text: String,
     /// There was no connection: the request was not sent at all.
     pub(crate) unsent: bool,
+    /// What a caller can act on.
+    pub(crate) cause: FailureCause,
 }
 
 impl Fault {
@@ -49,7 +51,7 @@ impl Fault {
             );
             let class = if away { FailureClass::Retry } else { FailureClass::Fatal };
             let verdict = Verdict { class, unknown: intent == Intent::Write };
-            return Self { verdict, text: one_line(&error.to_string()), unsent: false };
+            return Self::of(verdict, one_line(&error.to_string()));
         };
         let mut causes = Vec::new();
         let mut source = status.source();
@@ -57,7 +59,7 @@ impl Fault {
             if let Some(dial) = cause.downcast_ref::<DialError>() {
                 let class = if dial.blocked { FailureClass::Blocked } else { FailureClass::Retry };
                 let verdict = Verdict { class, unknown: false };
-                return Self { verdict, text: one_line(&dial.cause), unsent: true };
+                return Self { unsent: true, ..Self::of(verdict, one_line(&dial.cause)) };
             }
             causes.push(cause.to_string());
             source = cause.source();
@@ -65,7 +67,12 @@ impl Fault {
         let text = narrate(status.message(), &causes);
         let unknown = intent == Intent::Write;
         let Verdict { class, unknown: possible } = judge(status.code(), &text);
-        Self { verdict: Verdict { class, unknown: possible && unknown }, text, unsent: false }
+        let cause = refused_size(&text).map_or(FailureCause::Other, FailureCause::Size);
+        Self { cause, ..Self::of(Verdict { class, unknown: possible && unknown }, text) }
+    }
+
+    pub(crate) fn of(verdict: Verdict, text: String) -> Self {
+        Self { verdict, text, unsent: false, cause: FailureCause::Other }
     }
 
     /// Says it to the caller.
@@ -73,6 +80,7 @@ impl Fault {
         Failure {
             class: self.verdict.class,
             outcome_unknown: self.verdict.unknown,
+            cause: self.cause,
             message: format!("{url}: {}", self.text),
         }
     }
@@ -92,6 +100,12 @@ fn narrate(message: &str, causes: &[String]) -> String {
 /// Error texts come from the peer: nothing in them may forge a line in a log.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
+}
+
+/// The size of an answer that tonic refused at its length, unread.
+fn refused_size(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("decoded message length too large: found ")?;
+    rest.split_once(" bytes")?.0.parse().ok()
 }
 
 /// What a text of etcd's own, or of gRPC's, means: a part of the text, the class, and whether a

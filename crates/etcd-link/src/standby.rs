@@ -148,10 +148,9 @@ impl CommitTxn for Standby {
                 async move { member.clients.kv.txn(request.unwrap_or_default()).await }
             })
             .await?;
-        txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| Failure {
-            class: FailureClass::Fatal,
-            outcome_unknown: true,
-            message: "the answer to a transaction does not fit it".into(),
+        txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| {
+            let cause = "the answer to a transaction does not fit it";
+            Failure { outcome_unknown: true, ..Failure::new(FailureClass::Fatal, cause) }
         })
     }
 }

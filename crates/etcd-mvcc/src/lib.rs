@@ -22,8 +22,8 @@ mod txn;
 mod walk;
 
 pub use capability::{
-    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
-    ReadRange, WatchRange, WatchStream,
+    Batch, CommitTxn, DbSize, Failure, FailureCause, FailureClass, Head, Position, RaftPosition,
+    ReadHead, ReadRange, WatchRange, WatchStream,
 };
 pub use distinct::{SameCluster, distinct};
 pub use entry::{Change, Entry, Group, Page, PageRequest};
@@ -33,4 +33,4 @@ pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};
 pub use txn::{Commit, Committed, Expect, Guard, Op, Txn, Write};
-pub use walk::{Walk, WalkLimits};
+pub use walk::{PageSize, PageSizes, Walk, WalkLimits};

@@ -143,21 +143,28 @@ where
     let accounted = accounted(stored.checkpoint, written_at);
     let mut ledger =
         load_ledger(standby, name, accounted, None).await.map_err(PlanError::Standby)?;
-    let limits = WalkLimits::default();
-    let mut survey = Survey::new(scope, limits, head.cluster, !entered)
+    let mut survey = Survey::new(scope, WalkLimits::default(), head.cluster, !entered)
         .replacing(written_at)
-        .in_full(scope, limits, show);
+        .in_full(scope, show);
     let own = OwnKeys::new(name);
     let mut counts = Counts::new(scope);
     while !survey.advance(&mut ledger, &own, |_| false) {
         if let Some(request) = survey.comparison.want_primary() {
-            let page = primary.read_page(request).await.map_err(PlanError::Primary)?;
-            counts.count(&page.entries);
-            survey.comparison.primary_page(page);
+            match primary.read_page(request).await {
+                Ok(page) => {
+                    counts.count(&page.entries);
+                    survey.comparison.primary_page(page);
+                }
+                Err(failure) if survey.comparison.primary_failed(&failure) => {}
+                Err(failure) => return Err(PlanError::Primary(failure)),
+            }
         }
         if let Some(request) = survey.comparison.want_standby(true) {
-            let page = standby.read_page(request).await.map_err(PlanError::Standby)?;
-            survey.comparison.standby_page(page);
+            match standby.read_page(request).await {
+                Ok(page) => survey.comparison.standby_page(page),
+                Err(failure) if survey.comparison.standby_failed(&failure) => {}
+                Err(failure) => return Err(PlanError::Standby(failure)),
+            }
         }
     }
     let Found { missed, stale, foreign, different, .. } = survey.found;
@@ -206,12 +213,10 @@ where
     let mut ledger = Ledger::new(accounted);
     let own = OwnKeys::new(name);
     let mut walk = Walk::new(&[own.ledger_range()], WalkLimits::default(), true);
-    while let Some(request) = walk.request::<StandbyRevision>(at) {
-        let page = standby.read_page(request.clone()).await?;
+    while let Some(page) = walk.next_page(standby, at).await? {
         for entry in &page.entries {
             ledger.load(&own, entry);
         }
-        walk.advance(&request, &page);
     }
     Ok(ledger)
 }
@@ -234,14 +239,14 @@ where
     let mut withheld = Withheld::default();
     let own = OwnKeys::new(name);
     let mut walk = Walk::new(&[own.withheld_range()], WalkLimits::default(), false);
-    while let Some(request) = walk.request(Some(at)) {
-        let page = standby.read_page(request.clone()).await.map_err(WithheldError::Standby)?;
+    while let Some(page) =
+        walk.next_page(standby, Some(at)).await.map_err(WithheldError::Standby)?
+    {
         for entry in &page.entries {
             if let Some(key) = own.withheld_key(&entry.key) {
                 withheld.load(key, &entry.value).map_err(WithheldError::Record)?;
             }
         }
-        walk.advance(&request, &page);
     }
     Ok(withheld)
 }

@@ -117,17 +117,16 @@ where
 {
     let mut walk = Walk::new(ranges, WalkLimits::default(), false);
     let mut at = Some(at);
-    while let Some(request) = walk.request(at) {
-        let page = match cluster.read_page(request.clone()).await {
+    loop {
+        let page = match walk.next_page(cluster, at).await {
             Err(failure) if failure.class == FailureClass::Resync && at.is_some() => {
                 at = None;
                 continue;
             }
             page => page?,
         };
+        let Some(page) = page else { return Ok(()) };
         at = Some(page.at);
         page.entries.iter().for_each(&mut take);
-        walk.advance(&request, &page);
     }
-    Ok(())
 }

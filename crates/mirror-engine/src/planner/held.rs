@@ -107,10 +107,10 @@ impl Planner {
         let survey = fresh.is_none().then(|| {
             let cluster = standing.primary.head.cluster;
             let survey =
-                Survey::new(&self.scope, self.settings.walk, cluster, false).replacing(written_at);
+                Survey::new(&self.scope, self.page_sizes, cluster, false).replacing(written_at);
             match &standing.checkpoint {
                 Some(checkpoint) if guard == GuardKind::HistoryUnproven => {
-                    survey.doubting(&self.scope, self.settings.walk, checkpoint.revision)
+                    survey.doubting(&self.scope, checkpoint.revision)
                 }
                 Some(_) | None => survey,
             }

@@ -187,12 +187,18 @@ where
         show(RepairFinding::Differs(difference(found)));
     }) {
         if let Some(request) = survey.comparison().want_primary() {
-            let page = primary.read_page(request).await.map_err(RepairPlanError::Primary)?;
-            survey.comparison().primary_page(page);
+            match primary.read_page(request).await {
+                Ok(page) => survey.comparison().primary_page(page),
+                Err(failure) if survey.comparison().primary_failed(&failure) => {}
+                Err(failure) => return Err(RepairPlanError::Primary(failure)),
+            }
         }
         if let Some(request) = survey.comparison().want_standby(true) {
-            let page = standby.read_page(request).await.map_err(RepairPlanError::Standby)?;
-            survey.comparison().standby_page(page);
+            match standby.read_page(request).await {
+                Ok(page) => survey.comparison().standby_page(page),
+                Err(failure) if survey.comparison().standby_failed(&failure) => {}
+                Err(failure) => return Err(RepairPlanError::Standby(failure)),
+            }
         }
     }
     Ok(RepairPlan {
