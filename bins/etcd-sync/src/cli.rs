@@ -61,10 +61,11 @@ pub(crate) enum Verb {
     /// Show what the mirror does and how far it is
     #[command(after_help = "Example:\n  \
         etcd-sync status --config etcd-sync.yaml\n\n\
-        Reads what the mirror left on the standby; the primary is not asked.\n\
-        Exits with 0 while the mirror follows,\n1 while it does not (starting, copying, paused, \
-        blocked, fenced),\n3 if the standby can't be reached or no mirror has said anything for \
-        half a minute.")]
+        Reads what the mirror left on the standby; the primary is not asked. How old that is, the \
+        leader key's lease\nproves at once; else the status is watched for 6 s. No clocks are \
+        compared.\nExits with 0 while the mirror follows, 1 while it does not (starting, copying, \
+        paused, blocked, fenced),\n3 if the standby can't be reached or nothing proves that a mirror \
+        runs.")]
     Status(Box<Flags>),
     /// Tell the mirror to stand still, until `resume`
     #[command(after_help = "Example:\n  \

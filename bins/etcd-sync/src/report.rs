@@ -41,7 +41,8 @@ impl Reporter {
             primary_cluster_id: status.primary_cluster.map(|id| id.to_string()),
             standby_cluster_id: status.standby_cluster.map(|id| id.to_string()),
             scope_hash: Some(self.scope_hash.clone()),
-            primary_revision: known(status.primary_revision),
+            // Whoever has applied a revision knows that the primary has come so far.
+            primary_revision: known(status.primary_revision.max(status.checkpoint)),
             primary_compacted_revision: status.primary_compacted.map(Revision::get),
             checkpoint_revision: known(status.checkpoint),
             torn: status.torn,
@@ -66,8 +67,7 @@ impl Reporter {
     }
 
     fn last_check(&self) -> Option<LastCheckReport> {
-        let report = self.checks.get()?.last()?;
-        Some(LastCheckReport::from(&*report))
+        self.checks.get()?.last_summary()
     }
 }
 
@@ -97,7 +97,7 @@ fn promotion(promotion: &Promotion) -> PromotionReport {
 
 /// How far the standby's revision is above the primary's.
 fn gap(status: &Status) -> Option<i64> {
-    Some(known(status.standby_revision)? - known(status.primary_revision)?)
+    Some(known(status.standby_revision)? - known(status.primary_revision.max(status.checkpoint))?)
 }
 
 fn drift(drift: &DriftStatus) -> DriftReport {
@@ -175,6 +175,7 @@ fn counters(status: &Status) -> CountersReport {
 
 #[cfg(test)]
 mod tests {
+    use etcd_mvcc::PrimaryRevision;
     use mirror_engine::{Blocked, GuardKind};
     use monitor_api::{DOCUMENTED_GUARDS, DOCUMENTED_STATES, Verdict};
 
@@ -206,6 +207,14 @@ mod tests {
         assert_eq!(report.lag_revisions, None);
         assert_eq!(report.lag_seconds, None);
         assert_eq!(report.epoch, None);
+    }
+
+    #[test]
+    fn a_primary_has_come_at_least_as_far_as_the_checkpoint() {
+        let checkpoint = PrimaryRevision::new(284);
+        let primary_revision = PrimaryRevision::new(283);
+        let status = Status { checkpoint, primary_revision, ..Status::default() };
+        assert_eq!(reporter().report(&status).primary_revision, Some(284));
     }
 
     #[test]

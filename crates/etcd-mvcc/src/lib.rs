@@ -21,12 +21,12 @@ mod txn;
 mod walk;
 
 pub use capability::{
-    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
-    ReadRange, WatchRange, WatchStream,
+    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadAlarms,
+    ReadHead, ReadRange, WatchRange, WatchStream,
 };
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
-pub use lease::{HoldLease, LeaseId};
+pub use lease::{HoldLease, LeaseId, LeaseTerm, ReadLease};
 pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};

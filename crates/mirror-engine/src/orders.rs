@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Commit, CommitTxn, Entry, Expect, Failure, Guard, Op, ReadRange, StandbyRevision, Txn, Value,
+    Commit, CommitTxn, Entry, Expect, Failure, Guard, LeaseId, Op, ReadRange, StandbyRevision, Txn,
+    Value,
 };
 use tokio::time::{Instant, sleep};
 
@@ -40,8 +41,21 @@ pub struct Stored {
     pub control: Control,
     /// What the mirror last said of itself, as it was encoded.
     pub status: Option<Value>,
+    /// The standby revision at which it said so.
+    pub status_written_at: Option<StandbyRevision>,
+    /// The leader key, while an instance holds it.
+    pub leader: Option<LeaderKey>,
     /// What became of the last order to repair that was looked at.
     pub repair: Option<RepairRecord>,
+}
+
+/// The key of the instance that leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderKey {
+    /// The standby revision at which that instance took it.
+    pub taken_at: StandbyRevision,
+    /// The lease that it hangs on.
+    pub lease: LeaseId,
 }
 
 impl Stored {
@@ -100,17 +114,21 @@ where
     S: ReadRange<Revision = StandbyRevision>,
 {
     let own = OwnKeys::new(name);
-    let keys = [own.checkpoint, own.epoch, own.control, own.status, own.repair];
+    let keys = [own.checkpoint, own.epoch, own.control, own.status, own.repair, own.leader];
     let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
     let mut entries = entries.into_iter();
     let mut next = || entries.next().flatten();
-    let (checkpoint, epoch, control, status, repair) = (next(), next(), next(), next(), next());
+    let (checkpoint, epoch, control) = (next(), next(), next());
+    let (status, repair, leader) = (next(), next(), next());
     Ok(Stored {
         written_at: checkpoint.as_ref().map(|entry| entry.modified),
         checkpoint: checkpoint.map(|entry| Checkpoint::decode(&entry.value)).transpose()?,
         epoch: epoch.map(|entry| Epoch::decode(&entry.value)).transpose()?,
         control: decode_control(control.as_ref())?,
+        status_written_at: status.as_ref().map(|entry| entry.modified),
         status: status.map(|entry| entry.value),
+        leader: leader
+            .map(|entry| LeaderKey { taken_at: entry.modified, lease: LeaseId::new(entry.lease) }),
         repair: repair.map(|entry| RepairRecord::decode(&entry.value)).transpose()?,
     })
 }

@@ -334,8 +334,8 @@ impl Samples<'_, '_> {
         ] {
             let Some(age) = age else { continue };
             let age = std::time::Duration::try_from_secs_f64(age).unwrap_or_default();
-            let at = signed(observed_at.saturating_sub(age.as_secs()));
-            ConstGauge::new(at).encode(family.encode_family(&[("side", side)])?)?;
+            let Some(at) = observed_at.checked_sub(age.as_secs()) else { continue };
+            ConstGauge::new(signed(at)).encode(family.encode_family(&[("side", side)])?)?;
         }
         Ok(())
     }

@@ -105,8 +105,12 @@ pub struct StatusReport {
     pub primary_contact_age_seconds: Option<f64>,
     /// Seconds since the standby last answered.
     pub standby_contact_age_seconds: Option<f64>,
-    /// When this was written: seconds since 1970, by the clock of the mirror's machine.
+    /// The moment that the ages and the lag count up to: seconds since 1970, by the clock of the
+    /// mirror's machine. For people: it is never compared with another clock.
     pub observed_at: Option<u64>,
+    /// For a status that was stored: seconds since then, at most, judged by what etcd keeps. It is
+    /// part of the ages and of the lag. `null` where that is not known, and in a mirror's own words.
+    pub age_seconds_max: Option<f64>,
     /// The copy that is running, or the last one.
     pub copy: CopyReport,
     /// What the last check said; `null` before there was one.
@@ -175,15 +179,17 @@ pub struct NamedKey {
 }
 
 /// What the last check said, without the keys: those are at `/api/v1/checks`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LastCheckReport {
     /// `in-sync`, `drift` or `inconclusive`.
     pub verdict: String,
     /// Why, on one line.
     pub reason: String,
-    /// When it began: seconds since 1970.
+    /// When it began: seconds since 1970, by the clock of the mirror's machine.
     pub started_at: Option<u64>,
+    /// Seconds since it began.
+    pub age_seconds: Option<f64>,
     /// The primary revision as of which it proved the standby equal; `null` if it did not.
     pub verified_revision: Option<i64>,
     /// Keys that the standby lacked.
@@ -201,6 +207,7 @@ impl From<&CheckReport> for LastCheckReport {
             verdict: report.verdict().as_str().to_owned(),
             reason: report.reason().to_owned(),
             started_at: found.started_at,
+            age_seconds: None,
             verified_revision: report.verified_revision(),
             missed: found.missed,
             surplus: found.surplus,
@@ -337,13 +344,52 @@ impl StatusReport {
     /// Ages and lag grow: what was not heard of since was not known to be whole since.
     #[must_use]
     pub fn aged(mut self, elapsed: Duration) -> Self {
+        let check = self.last_check.as_mut();
         for age in [
-            &mut self.lag_seconds,
-            &mut self.primary_contact_age_seconds,
-            &mut self.standby_contact_age_seconds,
-        ] {
+            Some(&mut self.lag_seconds),
+            Some(&mut self.primary_contact_age_seconds),
+            Some(&mut self.standby_contact_age_seconds),
+            check.map(|check| &mut check.age_seconds),
+        ]
+        .into_iter()
+        .flatten()
+        {
             *age = age.map(|seconds| round_to_ms(seconds + elapsed.as_secs_f64()));
         }
+        self.observed_at = self.observed_at.and_then(|at| at.checked_add(elapsed.as_secs()));
+        self
+    }
+
+    /// Returns the report with the checkpoint of a later moment. The primary has come at least as
+    /// far, whatever was last heard of it.
+    #[must_use]
+    pub fn with_checkpoint(mut self, revision: i64) -> Self {
+        self.checkpoint_revision = Some(revision);
+        self.primary_revision = self.primary_revision.map(|primary| primary.max(revision));
+        let ahead = self.primary_revision.map(|primary| primary.saturating_sub(revision));
+        self.lag_revisions = ahead.and_then(|ahead| u64::try_from(ahead).ok());
+        self
+    }
+
+    /// Returns the report of a mirror that was stored not longer than `age` ago.
+    #[must_use]
+    pub fn stored_within(self, age: Duration) -> Self {
+        Self { age_seconds_max: Some(round_to_ms(age.as_secs_f64())), ..self.aged(age) }
+    }
+
+    /// Returns the report of a mirror that was stored at an unknown time: what counts up to now is
+    /// unknown, and so is the verdict, for this reason.
+    #[must_use]
+    pub fn stored_once(mut self, reason: String) -> Self {
+        self.lag_seconds = None;
+        self.primary_contact_age_seconds = None;
+        self.standby_contact_age_seconds = None;
+        if let Some(check) = &mut self.last_check {
+            check.age_seconds = None;
+        }
+        self.age_seconds_max = None;
+        self.verdict = Verdict::Unknown;
+        self.reason = reason;
         self
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use etcd_mvcc::{Key, Op, Txn, Value};
 use tokio::sync::watch;
 
+use crate::freshness::STORE_EVERY;
 use crate::own_keys::OwnKeys;
 use crate::planner::Input;
 use crate::settings::{EncodeStatus, Settings};
@@ -12,9 +13,6 @@ use crate::status::{State, Status};
 
 /// The status is published at least this often, and at once when the state changes.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-
-/// The status is stored on the standby this often, and at once when the state changes.
-const STORE_EVERY: Duration = Duration::from_secs(5);
 
 /// The same trouble is logged again after this time.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);

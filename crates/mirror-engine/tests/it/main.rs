@@ -15,6 +15,7 @@
 )]
 
 mod faults;
+mod freshness;
 mod guards;
 mod kubernetes;
 mod operator;

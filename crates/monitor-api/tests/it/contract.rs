@@ -190,6 +190,11 @@ fn lag_and_ages_grow_while_nothing_is_heard() {
     assert_eq!(later.lag_seconds, Some(10.25));
     assert_eq!(later.primary_contact_age_seconds, Some(10.2));
     assert_eq!(later.standby_contact_age_seconds, Some(10.1));
+    assert_eq!(later.last_check.unwrap().age_seconds, Some(20.0));
+    // When a cluster last answered does not move while nothing is heard.
+    let later = Snapshot::new(full_report(), taken).at(taken + Duration::from_secs(10));
+    let contact = "etcd_sync_last_contact_timestamp_seconds{side=\"primary\"} 1760000000";
+    assert!(render(&later, None).contains(contact));
     let never = Snapshot::new(StatusReport::default(), taken).at(taken + Duration::from_secs(10));
     assert_eq!(never.lag_seconds, None);
 }

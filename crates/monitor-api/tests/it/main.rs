@@ -37,6 +37,7 @@ fn full_report() -> StatusReport {
         primary_contact_age_seconds: Some(0.2),
         standby_contact_age_seconds: Some(0.1),
         observed_at: Some(1_760_000_000),
+        age_seconds_max: Some(3.0),
         copy: CopyReport {
             keys_total: Some(10),
             keys_read: 10,
@@ -49,6 +50,7 @@ fn full_report() -> StatusReport {
             verdict: "drift".into(),
             reason: "1 key differs".into(),
             started_at: Some(1_759_999_990),
+            age_seconds: Some(10.0),
             verified_revision: None,
             missed: 1,
             surplus: 0,
