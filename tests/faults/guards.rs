@@ -42,18 +42,16 @@ async fn assert_released_by_its_digest_only(
     assert_eq!(held(standby).await.keys, before.keys, "{guard}: the standby was touched");
     let release = release_command(mirror).await;
     let other = "0123456789abcdef0123456789abcdef";
-    give(mirror, &["resync".into(), "--accept".into(), other.into()]);
-    let refused = mirror
-        .wait_for("the other plan is refused", |status| {
-            let release = status["blocked"]["release"].as_str().unwrap_or_default();
-            release.contains(other) && release.contains("is not this one")
-        })
-        .await;
-    assert_eq!(refused["state"], "blocked", "{refused}");
+    let refused = mirror.verb(&["resync", "--accept", other]);
+    assert_refused(&refused, 4, &[other, &release[2], "etcd-sync resync --accept"]);
+    // Neither does it begin to repair: that would not be looked at.
+    let repair = mirror.verb(&["repair", "--execute", "--accept", other]);
+    assert_refused(&repair, 4, &["blocked", guard, &release[2]]);
     assert_eq!(held(standby).await.keys, before.keys, "{guard}: the standby was touched");
     assert_eq!(release_command(mirror).await, release, "nothing moved, so the plan is the same");
+    // It waits for the outcome.
     give(mirror, &release);
-    mirror.wait_for_state("following").await;
+    assert_eq!(mirror.status().await.unwrap()["state"], "following");
     assert_caught_up(mirror, primary, standby).await;
     put(&mut primary.client().await, "/after", "released").await;
     assert_caught_up(mirror, primary, standby).await;

@@ -12,6 +12,7 @@ mod flags;
 mod gates;
 mod once;
 mod orders;
+mod outcome;
 mod plan;
 mod preflight;
 mod progress;

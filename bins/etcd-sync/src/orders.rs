@@ -1,16 +1,21 @@
 //! The verbs that talk to a mirror through its standby: `status`, `pause`, `resume`, `resync`.
 
 use std::future::Future;
+use std::time::Duration;
+
+use etcd_link::Standby;
 
 use etcd_mvcc::Revision as _;
 use mirror_audit::stored_status;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::Desired;
-use mirror_engine::freshness::{Look, Observer};
-use mirror_engine::orders::{self, Order, OrderError};
+use mirror_engine::freshness::{Age, Look, Observer};
+use mirror_engine::orders::{self, Order, OrderError, Stored};
 use monitor_api::{StatusReport, Verdict};
 
+use crate::cli::Patience;
+use crate::outcome::{self, Judge, Outcome};
 use crate::table;
 
 /// Shows what the mirror does and how far it is.
@@ -26,34 +31,101 @@ pub(crate) fn status(config: &Config, format: Format) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Gives an order to the mirror.
-pub(crate) fn give(config: &Config, order: Order, format: Format) -> Result<Exit, Failure> {
-    let said = match &order {
-        Order::Pause => "told to pause",
-        Order::Resume => "told to go on",
-        Order::Accept(_) => "told that the resync is allowed",
-    };
+/// How long a mirror has to answer an order, unless told.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Gives an order to the mirror, if what is stored allows it, and waits for what becomes of it.
+pub(crate) fn give(
+    config: &Config,
+    order: &Order,
+    patience: Patience,
+    format: Format,
+) -> Result<Exit, Failure> {
     let standby = parts::standby(config, None)?;
-    block_on(orders::give(&standby, config.name(), order))?.map_err(|error| match error {
-        OrderError::Promoted
-        | OrderError::NotPromoted
-        | OrderError::OtherFence(_)
-        | OrderError::StandsStill => Failure::refused(error),
-        OrderError::Standby(_)
-        | OrderError::Record(_)
-        | OrderError::Raced
-        | OrderError::Contended => Failure::undecided(error),
-    })?;
-    let next = "etcd-sync status";
-    match format {
-        Format::Json => output::json(&serde_json::json!({
-            "verdict": "ok", "reason": said, "next_steps": [next], "mirror": config.name(),
-        }))?,
-        Format::Text => {
-            output::result(&format!("{said}; `{next}` shows what becomes of it\n"))?;
+    let (name, limit) = (config.name(), patience.limit(PATIENCE));
+    let outcome = block_on(outcome::until_interrupted(async {
+        given(&standby, name, order, limit).await.unwrap_or_else(|outcome| outcome)
+    }))??;
+    outcome.tell(name, format)
+}
+
+async fn given(
+    standby: &Standby,
+    name: &str,
+    order: &Order,
+    limit: Option<Duration>,
+) -> Result<Outcome, Outcome> {
+    let mut look = Observer::default().look(standby, name).await?;
+    if let Order::Accept(digest) = order {
+        if let Some(limit) = limit.filter(|_| is_pending(&look.stored)) {
+            let known = |stored: &Stored, report: &StatusReport| {
+                (!report.blocked.as_ref().is_some_and(|blocked| blocked.pending))
+                    .then(|| stored.clone())
+            };
+            if let Ok(stored) = outcome::wait(standby, name, limit, known).await {
+                look.stored = stored;
+            }
         }
+        compare(digest, &look)?;
     }
-    Ok(Exit::Done)
+    let given_at = orders::give(standby, name, order.clone()).await?;
+    let Some(limit) = limit else {
+        return Ok(Outcome::done(match order {
+            Order::Pause => "the order to pause is given",
+            Order::Resume => "the order to go on is given",
+            Order::Accept(_) => "the order to carry the plan out is given",
+        }));
+    };
+    if let Age::Unknown(silence) = look.age {
+        let reason = format!(
+            "the order was given, but no mirror answers: {silence}; the order stays until one runs"
+        );
+        return Err(Outcome::undecided(reason));
+    }
+    let mut judge = Judge::new(order, given_at);
+    outcome::wait(standby, name, limit, |stored, report| judge.judge(stored, report))
+        .await
+        .map_err(|stored| Outcome::unanswered(limit, stored.as_ref()))
+}
+
+/// The plan that an order may accept is being worked out.
+fn is_pending(stored: &Stored) -> bool {
+    let report = outcome::said(stored);
+    report.blocked.is_some_and(|blocked| blocked.pending && blocked.digest.is_none())
+}
+
+/// Compares the digest of an order with that of the mirror's plan.
+fn compare(digest: &str, look: &Look) -> Result<(), Outcome> {
+    if look.stored.control.desired == Desired::Promoted {
+        return Err(OrderError::Promoted.into());
+    }
+    if look.stored.status.is_none() {
+        return Err(Outcome::undecided(
+            "no mirror of this name has said how it is: there is no plan to accept (check \
+             --mirror-name and --standby-endpoints)",
+        ));
+    }
+    let report = outcome::said(&look.stored);
+    let state = match look.age {
+        Age::AtMost(_) => format!("it is `{}`", report.state),
+        Age::Unknown(silence) => format!("its last word was `{}`; {silence}", report.state),
+    };
+    let Some(blocked) = report.blocked.as_ref().filter(|_| report.state == "blocked") else {
+        let reason = format!("the mirror is not blocked ({state}): there is no plan to accept");
+        return Err(Outcome::refused(reason, vec!["etcd-sync status".to_owned()]));
+    };
+    match &blocked.digest {
+        Some(current) if current == digest => Ok(()),
+        Some(current) => Err(outcome::not_current(digest, current)),
+        None if blocked.pending => Err(Outcome::undecided(
+            "the mirror still works out what a resync would do; give the order once `etcd-sync \
+             status` shows the digest",
+        )),
+        None => Err(Outcome::refused(
+            format!("no order releases the guard {}: {}", blocked.guard, blocked.reason),
+            vec![blocked.release.clone()],
+        )),
+    }
 }
 
 /// Concludes from what the mirror left on the standby.
@@ -104,12 +176,9 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use etcd_mvcc::{PrimaryRevision, Value};
     use mirror_engine::Checkpoint;
-    use mirror_engine::freshness::{Age, Silence};
-    use mirror_engine::orders::Stored;
+    use mirror_engine::freshness::Silence;
 
     use super::*;
 

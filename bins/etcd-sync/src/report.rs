@@ -35,6 +35,9 @@ impl Reporter {
                 guard: blocked.guard.as_str().to_owned(),
                 reason: blocked.reason.clone(),
                 release: blocked.release.clone(),
+                digest: blocked.digest.clone(),
+                pending: blocked.pending,
+                refused: blocked.refused.clone(),
             }),
             leader: leads(status.state),
             epoch: (status.epoch > 0).then_some(status.epoch),
@@ -219,14 +222,17 @@ mod tests {
 
     #[test]
     fn a_blocked_status_carries_its_release() {
+        let release = "etcd-sync resync --accept 5eed".to_owned();
+        let guard = GuardKind::TooManyDeletes;
         let blocked = Blocked {
-            guard: GuardKind::TooManyDeletes,
-            reason: "too many".into(),
-            release: "etcd-sync resync --accept 5eed".into(),
+            digest: Some("5eed".into()),
+            ..Blocked::until_fixed(guard, "too many".into(), release)
         };
         let status = Status { state: State::Blocked, blocked: Some(blocked), ..Status::default() };
         let report = reporter().report(&status);
         assert_eq!(report.next_steps, ["etcd-sync resync --accept 5eed"]);
-        assert_eq!(report.blocked.unwrap().guard, "too_many_deletes");
+        let blocked = report.blocked.unwrap();
+        assert_eq!(blocked.guard, "too_many_deletes");
+        assert_eq!(blocked.digest.as_deref(), Some("5eed"));
     }
 }

@@ -153,6 +153,7 @@ mod tests {
                 guard: "too_many_deletes".into(),
                 reason: "a resync would delete 900 of 1000 keys".into(),
                 release: "etcd-sync resync --accept 5eed".into(),
+                ..BlockedReport::default()
             }),
             checkpoint_revision: Some(1_200),
             primary_revision: Some(1_204),

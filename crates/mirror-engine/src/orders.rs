@@ -137,7 +137,8 @@ fn decode_control(entry: Option<&Entry<StandbyRevision>>) -> Result<Control, Rec
     entry.map_or_else(|| Ok(Control::default()), |entry| Control::decode(&entry.value))
 }
 
-/// Gives an order to the mirror called `name`. It is seen within a second or two.
+/// Gives an order to the mirror called `name`, and returns the standby's revision at which it was
+/// written. It is seen within a second or two; a status of a later revision may say what came of it.
 ///
 /// # Errors
 ///
@@ -146,7 +147,7 @@ fn decode_control(entry: Option<&Entry<StandbyRevision>>) -> Result<Control, Rec
 /// # Cancel safety
 ///
 /// A dropped call may still take effect.
-pub async fn give<S>(standby: &S, name: &str, order: Order) -> Result<(), OrderError>
+pub async fn give<S>(standby: &S, name: &str, order: Order) -> Result<StandbyRevision, OrderError>
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
@@ -161,7 +162,7 @@ where
         }
         Ok(())
     };
-    change_control(standby, name, change).await
+    change_control(standby, name, change).await.map(|((), given_at)| given_at)
 }
 
 /// Orders the mirror called `name` to carry out the repair with this digest, and returns the
@@ -200,7 +201,7 @@ where
         control.repair = Some(RepairOrder { id, kinds, digest });
         Ok(id)
     };
-    change_control(standby, name, change).await
+    change_control(standby, name, change).await.map(|(id, _)| id)
 }
 
 /// Waits until the mirror called `name` is through with the order of this id, and returns what
@@ -241,7 +242,7 @@ async fn change_control<S, T>(
     standby: &S,
     name: &str,
     change: impl Fn(&mut Control, Option<&Value>) -> Result<T, OrderError>,
-) -> Result<T, OrderError>
+) -> Result<(T, StandbyRevision), OrderError>
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
@@ -263,7 +264,7 @@ where
             own: vec![Op::Put { key: own.control.clone(), value: control.encode() }],
         };
         match standby.commit(txn).await {
-            Ok(Commit::Done(_)) => return Ok(changed),
+            Ok(Commit::Done(committed)) => return Ok((changed, committed.revision)),
             Ok(Commit::Refused) => {}
             Err(failure) => return Err(OrderError::Standby(failure)),
         }

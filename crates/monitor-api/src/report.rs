@@ -224,8 +224,15 @@ pub struct BlockedReport {
     pub guard: String,
     /// What was found.
     pub reason: String,
-    /// The command that releases it, or what must be mended first.
+    /// The command that releases it, or what must be fixed first.
     pub release: String,
+    /// The digest of the plan that `etcd-sync resync --accept` may accept; `null` while it is being
+    /// worked out, and where no order releases the guard.
+    pub digest: Option<String>,
+    /// That plan is being worked out.
+    pub pending: bool,
+    /// The digest of an order that was compared with the plan and is not the same.
+    pub refused: Option<String>,
 }
 
 /// How far a copy has come.

@@ -220,12 +220,11 @@ mod tests {
 
     /// What is stored of a blocked mirror at `now`, if anything is.
     fn stored(reporter: &mut Reporter, release: &str, now: Duration) -> Option<Op> {
-        let blocked = Blocked {
-            guard: GuardKind::TooManyDeletes,
-            reason: "too many".to_owned(),
-            release: release.to_owned(),
-        };
-        let blocked = Some(blocked);
+        let blocked = Some(Blocked::until_fixed(
+            GuardKind::TooManyDeletes,
+            "too many".to_owned(),
+            release.to_owned(),
+        ));
         let status = Status { state: State::Blocked, blocked, ..Status::default() };
         let status = reporter.report(State::Blocked, || status, now)?;
         reporter.stored(&OwnKeys::new("m"), &status, now)

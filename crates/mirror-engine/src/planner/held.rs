@@ -29,7 +29,7 @@ pub(crate) fn refusal(peer: Peer, failure: &Failure) -> Blocked {
         _ => GuardKind::Denied,
     };
     let reason = format!("the {} refuses: {failure}", peer.as_str());
-    Blocked { guard, reason, release: MEND.to_owned() }
+    Blocked::until_fixed(guard, reason, MEND.to_owned())
 }
 
 /// A mirror that a guard has stopped.
@@ -74,15 +74,24 @@ impl Planner {
             Survey::new(&self.scope, self.settings.walk, standing.primary.head.cluster, false)
                 .replacing(written_at)
         });
-        let release = match fresh {
-            Some(memory) => release(memory, self.control.accept.as_deref()),
-            None => "working out what a resync would do …".to_owned(),
+        let blocked = match fresh {
+            Some(memory) => released_by(memory, reason.clone(), self.control.accept.as_deref()),
+            None => Blocked {
+                pending: true,
+                ..Blocked::until_fixed(
+                    guard,
+                    reason.clone(),
+                    "working out what a resync would do …".to_owned(),
+                )
+            },
         };
-        let release = match (&self.status.blocked, survey.is_some()) {
-            (Some(blocked), true) if blocked.guard == guard => blocked.release.clone(),
-            _ => release,
+        let blocked = match (&self.status.blocked, survey.is_some()) {
+            (Some(before), true) if before.guard == guard => {
+                Blocked { reason: reason.clone(), pending: true, ..before.clone() }
+            }
+            _ => blocked,
         };
-        self.block(guard, reason.clone(), release);
+        self.block(blocked);
         self.lag.forget();
         let rests = survey.is_none();
         self.phase =
@@ -135,7 +144,7 @@ impl Planner {
         again: Duration,
     ) {
         self.forget();
-        self.block(guard, reason.clone(), release);
+        self.block(Blocked::until_fixed(guard, reason.clone(), release));
         self.phase = Phase::Blocked(Box::new(Held { standing: None, guard, reason, survey: None }));
         self.effects.push_back(Effect::Wait(again));
     }
@@ -162,11 +171,11 @@ impl Planner {
         }
         let memory =
             SurveyMemory { guard: held.guard, digest, deletes, at: self.now, refused: accept };
-        let release = release(&memory, self.control.accept.as_deref());
         held.survey = None;
-        let (guard, reason) = (held.guard, held.reason.clone());
+        let reason = held.reason.clone();
+        let blocked = released_by(&memory, reason, self.control.accept.as_deref());
         self.survey_memory = Some(memory);
-        self.block(guard, reason, release);
+        self.block(blocked);
         self.forget();
         self.effects.push_back(Effect::Wait(RECHECK));
     }
@@ -180,24 +189,28 @@ impl Planner {
         self.claim(standing);
     }
 
-    fn block(&mut self, guard: GuardKind, reason: String, release: String) {
-        self.write_blocked = guard == GuardKind::EncryptionKey;
+    fn block(&mut self, blocked: Blocked) {
+        self.write_blocked = blocked.guard == GuardKind::EncryptionKey;
         self.status.state = State::Blocked;
-        self.status.reason = reason.clone();
-        self.status.blocked = Some(Blocked { guard, reason, release });
+        self.status.reason.clone_from(&blocked.reason);
+        self.status.blocked = Some(blocked);
     }
 }
 
-fn release(memory: &SurveyMemory, accepted: Option<&str>) -> String {
-    let SurveyMemory { digest, deletes, .. } = memory;
+/// A guard that the plan releases which was worked out.
+fn released_by(memory: &SurveyMemory, reason: String, accepted: Option<&str>) -> Blocked {
+    let SurveyMemory { guard, digest, deletes, .. } = memory;
     let command = format!(
         "`etcd-sync resync --accept {digest}` (deletes {deletes} keys on the standby, and makes \
          the rest of the scope equal to this primary)"
     );
-    match accepted {
-        Some(accepted) if accepted != digest => {
+    let refused = accepted.filter(|accepted| accepted != digest).map(str::to_owned);
+    let release = match &refused {
+        Some(accepted) => {
             format!("{command}; the plan {accepted} that was accepted is not this one")
         }
-        _ => command,
-    }
+        None => command,
+    };
+    let digest = Some(digest.clone());
+    Blocked { guard: *guard, reason, release, digest, pending: false, refused }
 }

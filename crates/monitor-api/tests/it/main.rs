@@ -106,6 +106,8 @@ fn blocked_report() -> StatusReport {
             guard: "too_many_deletes".into(),
             reason: "a resync would delete 900 of 1000 keys".into(),
             release: "etcd-sync resync --accept 5eed".into(),
+            digest: Some("5eed".into()),
+            ..BlockedReport::default()
         }),
         ..StatusReport::default()
     }
