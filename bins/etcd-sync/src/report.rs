@@ -3,14 +3,16 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use etcd_mvcc::{Key, Revision};
+use etcd_mvcc::{DbSize, Key, Revision};
 use mirror_audit::repair_report;
 use mirror_engine::promotion::Promotion;
 use mirror_engine::{DriftStatus, HeldBack, RefusedKey, State, Status};
 use monitor_api::{
-    BlockedReport, Checks, CopyReport, CountersReport, DriftReport, HeldBackReport, Labelled,
-    LastCheckReport, NamedKey, PromotionReport, StatusReport,
+    BlockedReport, Checks, CopyReport, CountersReport, DbReport, DriftReport, HeldBackReport,
+    Labelled, LastCheckReport, NamedKey, PromotionReport, StatusReport,
 };
+
+use crate::certificates::Expiries;
 
 /// What a report says besides the engine's status.
 #[derive(Clone, Debug)]
@@ -21,11 +23,14 @@ pub(crate) struct Reporter {
     pub(crate) scope_hash: String,
     /// The checks beside it, once there are any.
     pub(crate) checks: Arc<OnceLock<Checks>>,
+    /// When its certificates expire.
+    pub(crate) expiries: Expiries,
 }
 
 impl Reporter {
     /// Puts a status into the words of the contract.
     pub(crate) fn report(&self, status: &Status) -> StatusReport {
+        let (primary_certificate_expiry, standby_certificate_expiry) = self.expiries.read();
         StatusReport {
             mirror: self.mirror.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -54,6 +59,14 @@ impl Reporter {
             lag_seconds: status.lag.map(seconds),
             primary_contact_age_seconds: status.primary_contact_age.map(seconds),
             standby_contact_age_seconds: status.standby_contact_age.map(seconds),
+            primary_unanswered_seconds: status.primary_unanswered.map(seconds),
+            standby_unanswered_seconds: status.standby_unanswered.map(seconds),
+            primary_watch_behind_seconds: status.primary_watch_behind.map(seconds),
+            standby_watch_behind_seconds: status.standby_watch_behind.map(seconds),
+            primary_db: status.primary_db.map(db),
+            standby_db: status.standby_db.map(db),
+            primary_certificate_expiry,
+            standby_certificate_expiry,
             observed_at: Some(now()),
             copy: copy(status),
             last_check: self.last_check(),
@@ -101,6 +114,10 @@ fn promotion(promotion: &Promotion) -> PromotionReport {
 /// How far the standby's revision is above the primary's.
 fn gap(status: &Status) -> Option<i64> {
     Some(known(status.standby_revision)? - known(status.primary_revision.max(status.checkpoint))?)
+}
+
+fn db(db: DbSize) -> DbReport {
+    DbReport { bytes: db.bytes, quota_bytes: db.quota_bytes }
 }
 
 fn drift(drift: &DriftStatus) -> DriftReport {
@@ -163,6 +180,7 @@ fn counters(status: &Status) -> CountersReport {
         foreign_puts: counters.foreign_puts,
         foreign_deletes: counters.foreign_deletes,
         watch_restarts: counters.watch_restarts.iter().map(plain).collect(),
+        watch_stalls: counters.watch_stalls.iter().map(plain).collect(),
         resyncs: counters.resyncs.iter().map(plain).collect(),
         errors: counters
             .errors
@@ -185,7 +203,12 @@ mod tests {
     use super::*;
 
     fn reporter() -> Reporter {
-        Reporter { mirror: "default".into(), scope_hash: "5eed".into(), checks: Arc::default() }
+        Reporter {
+            mirror: "default".into(),
+            scope_hash: "5eed".into(),
+            checks: Arc::default(),
+            expiries: Expiries::default(),
+        }
     }
 
     #[test]
@@ -218,6 +241,29 @@ mod tests {
         let primary_revision = PrimaryRevision::new(283);
         let status = Status { checkpoint, primary_revision, ..Status::default() };
         assert_eq!(reporter().report(&status).primary_revision, Some(284));
+    }
+
+    #[test]
+    fn what_is_not_heard_of_is_not_ok() {
+        let long = Some(Duration::from_secs(12));
+        let status = Status { state: State::Following, ..Status::default() };
+        assert_eq!(reporter().report(&status).verdict, Verdict::Ok);
+        let silent = reporter().report(&Status { primary_unanswered: long, ..status.clone() });
+        assert_eq!(silent.verdict, Verdict::Unknown);
+        assert_eq!(silent.reason, "the primary has not answered for 12 s");
+        let stalls = Status {
+            primary_watch_behind: long,
+            checkpoint: PrimaryRevision::new(5),
+            lag_revisions: 20,
+            ..status.clone()
+        };
+        let stalls = reporter().report(&stalls);
+        assert_eq!(stalls.verdict, Verdict::Unknown);
+        assert!(stalls.reason.contains("nothing for 12 s"), "{}", stalls.reason);
+        assert!(stalls.reason.contains("20 revisions ahead"), "{}", stalls.reason);
+        let short = Some(Duration::from_secs(2));
+        let short = reporter().report(&Status { primary_unanswered: short, ..status });
+        assert_eq!((short.verdict, short.primary_unanswered_seconds), (Verdict::Ok, Some(2.0)));
     }
 
     #[test]

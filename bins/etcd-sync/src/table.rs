@@ -38,6 +38,15 @@ pub(crate) fn status(report: &StatusReport) -> String {
             report.standby_contact_age_seconds,
         ),
     ));
+    for (name, seconds) in [
+        ("unanswered", report.primary_unanswered_seconds.map(|s| ("the primary", s))),
+        ("unanswered", report.standby_unanswered_seconds.map(|s| ("the standby", s))),
+        ("watch behind", report.primary_watch_behind_seconds.map(|s| ("the primary's", s))),
+        ("watch behind", report.standby_watch_behind_seconds.map(|s| ("the standby's", s))),
+    ] {
+        let line = seconds.map(|(side, seconds)| (name, format!("{side}, for {}", age(seconds))));
+        lines.extend(line);
+    }
     lines.push(("epoch", number(report.epoch)));
     lines.extend(kubernetes(report));
     if let Some(check) = &report.last_check {

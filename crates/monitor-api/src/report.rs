@@ -28,6 +28,9 @@ pub const DOCUMENTED_GUARDS: [&str; 14] = [
     "encryption_key",
 ];
 
+/// A peer that is silent for longer than this makes a verdict unknown.
+pub(crate) const SILENCE_SECONDS_MAX: f64 = 5.0;
+
 /// What the reader of a status should conclude from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,6 +108,24 @@ pub struct StatusReport {
     pub primary_contact_age_seconds: Option<f64>,
     /// Seconds since the standby last answered.
     pub standby_contact_age_seconds: Option<f64>,
+    /// Seconds that the primary has not answered: since the first request in a row that failed was
+    /// sent. `null` if the last one was answered.
+    pub primary_unanswered_seconds: Option<f64>,
+    /// Likewise, of the standby.
+    pub standby_unanswered_seconds: Option<f64>,
+    /// Seconds that the primary's watch has brought nothing although the primary is ahead of it.
+    /// `null` if it has brought everything.
+    pub primary_watch_behind_seconds: Option<f64>,
+    /// Likewise, of the standby's watch.
+    pub standby_watch_behind_seconds: Option<f64>,
+    /// How large the primary's database is; `null` where it does not say.
+    pub primary_db: Option<DbReport>,
+    /// Likewise, of the standby.
+    pub standby_db: Option<DbReport>,
+    /// When the client certificate for the primary expires: seconds since 1970; `null` without one.
+    pub primary_certificate_expiry: Option<i64>,
+    /// Likewise, for the standby.
+    pub standby_certificate_expiry: Option<i64>,
     /// The moment that the ages and the lag count up to: seconds since 1970, by the clock of the
     /// mirror's machine. For people: it is never compared with another clock.
     pub observed_at: Option<u64>,
@@ -130,6 +151,17 @@ pub struct StatusReport {
     pub parked: u64,
     /// Counts since the process started.
     pub counters: CountersReport,
+}
+
+/// How large a member's database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DbReport {
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The size at which the member takes no more writes; `null` before etcd 3.6, which does not
+    /// say.
+    pub quota_bytes: Option<u64>,
 }
 
 /// A promotion: from then on no mirror writes to the standby.
@@ -292,6 +324,8 @@ pub struct CountersReport {
     pub foreign_deletes: u64,
     /// How often the watch was opened again, by reason.
     pub watch_restarts: Vec<Labelled>,
+    /// How often a watch stood still behind a head that moved, by side.
+    pub watch_stalls: Vec<Labelled>,
     /// How often a comparison had to close a gap, by reason.
     pub resyncs: Vec<Labelled>,
     /// Failed requests, by side and class.
@@ -340,10 +374,47 @@ impl StatusReport {
                 self.reason.clone_from(&blocked.reason);
             }
         }
+        if self.state == "following"
+            && let Some(silence) = self.silence()
+        {
+            self.verdict = Verdict::Unknown;
+            self.reason = silence;
+            let step = "look at the log: it names the endpoint and the cause".to_owned();
+            self.next_steps.push(step);
+        }
         if self.reason.is_empty() {
             reason.clone_into(&mut self.reason);
         }
         self
+    }
+
+    /// Why it is not known, at this moment, how far the standby is behind; `None` if it is.
+    #[must_use]
+    pub fn silence(&self) -> Option<String> {
+        let long = |seconds: Option<f64>| seconds.filter(|seconds| *seconds > SILENCE_SECONDS_MAX);
+        if let Some(seconds) = long(self.primary_unanswered_seconds) {
+            return Some(format!("the primary has not answered for {seconds:.0} s"));
+        }
+        if let Some(seconds) = long(self.primary_watch_behind_seconds) {
+            let ahead = match self.lag_revisions {
+                Some(1) => "1 revision ahead".to_owned(),
+                Some(revisions) if revisions > 0 => format!("{revisions} revisions ahead"),
+                _ => "ahead".to_owned(),
+            };
+            return Some(format!(
+                "the primary's watch has brought nothing for {seconds:.0} s although the primary is \
+                 {ahead}"
+            ));
+        }
+        if let Some(seconds) = long(self.standby_unanswered_seconds) {
+            return Some(format!("the standby has not answered for {seconds:.0} s"));
+        }
+        long(self.standby_watch_behind_seconds).map(|seconds| {
+            format!(
+                "the standby's watch has brought nothing for {seconds:.0} s although the standby is \
+                 ahead: writes of others are not seen"
+            )
+        })
     }
 
     /// Returns the report as it reads when `elapsed` has passed without further news.

@@ -6,15 +6,16 @@ mod check_report;
 mod checks;
 mod contract;
 mod events;
+mod exposition;
 mod harness;
 mod hostile;
 mod http;
 mod properties;
 
 use monitor_api::{
-    BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
-    DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport, NamedKey, PinsReport,
-    PromotionReport, RepairCountsReport, RepairReport, StatusReport,
+    BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DbReport,
+    DifferenceKind, DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport,
+    NamedKey, PinsReport, PromotionReport, RepairCountsReport, RepairReport, StatusReport,
 };
 
 /// A report with every field set.
@@ -36,6 +37,14 @@ fn full_report() -> StatusReport {
         lag_seconds: Some(0.25),
         primary_contact_age_seconds: Some(0.2),
         standby_contact_age_seconds: Some(0.1),
+        primary_unanswered_seconds: Some(0.5),
+        standby_unanswered_seconds: Some(0.25),
+        primary_watch_behind_seconds: Some(1.5),
+        standby_watch_behind_seconds: Some(1.25),
+        primary_db: Some(DbReport { bytes: 20_480, quota_bytes: None }),
+        standby_db: Some(DbReport { bytes: 40_960, quota_bytes: Some(8 << 30) }),
+        primary_certificate_expiry: Some(1_790_000_000),
+        standby_certificate_expiry: Some(1_800_000_000),
         observed_at: Some(1_760_000_000),
         age_seconds_max: Some(3.0),
         copy: CopyReport {
@@ -91,6 +100,7 @@ fn full_report() -> StatusReport {
             foreign_puts: 1,
             foreign_deletes: 0,
             watch_restarts: vec![counted(None, "lost", 2)],
+            watch_stalls: vec![counted(None, "primary", 3)],
             resyncs: vec![counted(None, "compacted", 1)],
             errors: vec![counted(Some("primary"), "retry", 5)],
         },
