@@ -12,5 +12,6 @@ mod guards;
 mod leadership;
 mod nospace;
 mod outages;
+mod stale;
 mod support;
 mod usage;

@@ -12,10 +12,11 @@ use keyspace_filter::Scope;
 use mirror_audit::{AuditSettings, Auditor};
 use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::RepairKinds;
+use mirror_engine::freshness::Observer;
 use mirror_engine::orders::{self, Stored};
 use monitor_api::{CheckReport, CheckVerdict};
 
-use crate::basis::{Basis, basis};
+use crate::basis::{Basis, asked_for, basis};
 use crate::interrupt::until_interrupted;
 use crate::options::Options;
 use crate::{progress, show};
@@ -35,9 +36,17 @@ pub(crate) fn compare_once(
     }
     until_interrupted(async {
         refuse_one_cluster(&primary, &standby, &scope.primary_hull()).await?;
-        let stored =
-            orders::read_state(&standby, config.name()).await.map_err(Failure::undecided)?;
-        let basis = basis(options, &stored);
+        let (basis, stored) = match asked_for(options) {
+            Some(basis) => {
+                let stored = orders::read_state(&standby, config.name()).await;
+                (basis, stored.map_err(Failure::undecided)?)
+            }
+            None => {
+                let look = Observer::default().look(&standby, config.name()).await;
+                let look = look.map_err(Failure::undecided)?;
+                (basis(&look), look.stored)
+            }
+        };
         let view =
             view(config, scope, &basis, &stored)?.of_namespaces(options.namespaces.iter().cloned());
         let auditor = Auditor::new(primary, standby, view, config.name(), settings(options));

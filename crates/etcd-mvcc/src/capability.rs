@@ -170,6 +170,21 @@ pub trait ReadHead: Send + Sync {
     fn repin(&self);
 }
 
+/// May ask which alarms a cluster has raised.
+pub trait ReadAlarms: Send + Sync {
+    /// Asks for the alarms, by etcd's names (`NOSPACE`, `CORRUPT`), each once. While there is one,
+    /// the cluster takes no writes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the cluster from answering.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    fn alarms(&self) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
+}
+
 /// May read ranges of a cluster, at pinned revisions. It has no way to write.
 pub trait ReadRange: Send + Sync {
     /// The cluster's kind of revision.

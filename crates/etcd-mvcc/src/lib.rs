@@ -23,12 +23,12 @@ mod walk;
 
 pub use capability::{
     Batch, CommitTxn, DbSize, Failure, FailureCause, FailureClass, Head, Position, RaftPosition,
-    ReadHead, ReadRange, WatchRange, WatchStream,
+    ReadAlarms, ReadHead, ReadRange, WatchRange, WatchStream,
 };
 pub use distinct::{SameCluster, distinct};
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
-pub use lease::{HoldLease, LeaseId};
+pub use lease::{HoldLease, LeaseId, LeaseTerm, ReadLease};
 pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};

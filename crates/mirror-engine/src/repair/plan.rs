@@ -1,10 +1,13 @@
 //! What a repair would do, without doing it.
 
+use std::time::Duration;
+
 use etcd_mvcc::{
     ClusterId, Failure, FailureClass, Key, PrimaryRevision, ReadHead, ReadRange, Revision as _,
     SameCluster, Side, StandbyRevision, WalkLimits, distinct,
 };
 use keyspace_filter::Scope;
+use tokio::time::sleep;
 
 use super::digest::RepairDigest;
 use super::kinds::{RepairCounts, RepairKind, RepairKinds};
@@ -103,6 +106,13 @@ pub enum RepairPlanError {
     /// The two sides can't be compared.
     #[error(transparent)]
     NotRepairable(#[from] NotRepairable),
+    /// The primary has compacted the revision that the checkpoint names, and no mirror moves the
+    /// checkpoint: there is no pair to compare at.
+    #[error(
+        "the primary has compacted revision {0}, the checkpoint's, and the mirror does not move on \
+         from it"
+    )]
+    CheckpointCompacted(PrimaryRevision),
     /// Compaction overtook the reading again and again.
     #[error("the history was compacted while it was read, again and again; try once more")]
     Compacted,
@@ -144,15 +154,24 @@ where
 {
     /// Each attempt takes as long as reading both sides; compaction comes every few minutes.
     const ATTEMPTS: usize = 5;
+    /// A mirror that follows moves its checkpoint within this time.
+    const MOVES_WITHIN: Duration = Duration::from_secs(2);
 
+    let mut stuck = None;
     for _ in 0..ATTEMPTS {
-        match attempt(primary, standby, scope, name, kinds, &mut show).await {
-            Err(
-                RepairPlanError::Primary(Failure { class: FailureClass::Resync, .. })
-                | RepairPlanError::Standby(Failure { class: FailureClass::Resync, .. }),
-            ) => show(RepairFinding::StartedOver),
+        let mut compared = None;
+        match attempt(primary, standby, scope, name, kinds, &mut compared, &mut show).await {
+            Err(RepairPlanError::Primary(Failure { class: FailureClass::Resync, .. })) => {
+                if let Some(revision) = compared.filter(|_| compared == stuck) {
+                    return Err(RepairPlanError::CheckpointCompacted(revision));
+                }
+                stuck = compared;
+                sleep(MOVES_WITHIN).await;
+            }
+            Err(RepairPlanError::Standby(Failure { class: FailureClass::Resync, .. })) => {}
             other => return other,
         }
+        show(RepairFinding::StartedOver);
     }
     Err(RepairPlanError::Compacted)
 }
@@ -163,6 +182,7 @@ async fn attempt<P, S>(
     scope: &Scope,
     name: &str,
     kinds: RepairKinds,
+    compared: &mut Option<PrimaryRevision>,
     show: &mut (impl FnMut(RepairFinding) + Send),
 ) -> Result<RepairPlan, RepairPlanError>
 where
@@ -172,6 +192,7 @@ where
     let Pinned { primary: cluster, standby_revision, written_at, checkpoint } =
         pin(primary, standby, scope, name).await?;
     let revision = checkpoint.revision;
+    *compared = Some(revision);
     let accounted = accounted(Some(checkpoint), Some(written_at));
     let ledger = load_ledger(standby, name, accounted, Some(standby_revision))
         .await

@@ -18,6 +18,7 @@
 
 mod alone;
 mod faults;
+mod freshness;
 mod guards;
 mod judge;
 mod kubernetes;
