@@ -9,9 +9,11 @@
 mod access;
 mod fencing;
 mod guards;
+mod history;
 mod leadership;
 mod nospace;
 mod outages;
+mod silence;
 mod stale;
 mod support;
 mod usage;
