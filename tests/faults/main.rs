@@ -9,8 +9,10 @@
 mod access;
 mod fencing;
 mod guards;
+mod identity;
 mod leadership;
 mod nospace;
+mod not_etcd;
 mod outages;
 mod support;
 mod usage;

@@ -11,8 +11,10 @@ use etcd_client::Error;
 use etcd_mvcc::{Failure, FailureClass};
 use tonic::Code;
 
+use crate::channel::ConnectionEnded;
 use crate::credentials::UNREADABLE;
 use crate::dial::DialError;
+use crate::identity::{Stranger, not_etcd};
 
 /// What a request wanted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(crate) struct Fault {
     pub(crate) text: String,
     /// There was no connection: the request was not sent at all.
     pub(crate) unsent: bool,
+    /// There was one, and it has ended: a new one may be made at once.
+    pub(crate) ended: bool,
 }
 
 impl Fault {
@@ -49,7 +53,12 @@ impl Fault {
             );
             let class = if away { FailureClass::Retry } else { FailureClass::Fatal };
             let verdict = Verdict { class, unknown: intent == Intent::Write };
-            return Self { verdict, text: one_line(&error.to_string()), unsent: false };
+            return Self {
+                verdict,
+                text: one_line(&error.to_string()),
+                unsent: false,
+                ended: false,
+            };
         };
         let mut causes = Vec::new();
         let mut source = status.source();
@@ -57,15 +66,28 @@ impl Fault {
             if let Some(dial) = cause.downcast_ref::<DialError>() {
                 let class = if dial.blocked { FailureClass::Blocked } else { FailureClass::Retry };
                 let verdict = Verdict { class, unknown: false };
-                return Self { verdict, text: one_line(&dial.cause), unsent: true };
+                return Self { verdict, text: one_line(&dial.cause), unsent: true, ended: false };
+            }
+            if let Some(stranger) = cause.downcast_ref::<Stranger>() {
+                let unknown = intent == Intent::Write && stranger.written();
+                let verdict = Verdict { class: stranger.class(), unknown };
+                return Self { verdict, text: stranger.to_string(), unsent: false, ended: false };
+            }
+            if let Some(ended) = cause.downcast_ref::<ConnectionEnded>() {
+                let verdict = Verdict { class: FailureClass::Retry, unknown: false };
+                return Self { verdict, text: ended.to_string(), unsent: true, ended: true };
             }
             causes.push(cause.to_string());
             source = cause.source();
         }
-        let text = narrate(status.message(), &causes);
+        let mut text = narrate(status.message(), &causes);
         let unknown = intent == Intent::Write;
         let Verdict { class, unknown: possible } = judge(status.code(), &text);
-        Self { verdict: Verdict { class, unknown: possible && unknown }, text, unsent: false }
+        if class == FailureClass::NotEtcd {
+            text = not_etcd(&text);
+        }
+        let verdict = Verdict { class, unknown: possible && unknown };
+        Self { verdict, text, unsent: false, ended: false }
     }
 
     /// Says it to the caller.
@@ -117,6 +139,10 @@ const TEXTS: &[(&str, FailureClass, bool)] = &[
     ("received message larger than max", FailureClass::TooLarge, false),
     ("decoded message length too large", FailureClass::TooLarge, true),
     ("too many operations in txn request", FailureClass::TooLarge, false),
+    // kine, which takes only what an API server sends; the second is its older text.
+    ("unsupported operations in txn request", FailureClass::NotEtcd, false),
+    ("unsupported transaction: ", FailureClass::NotEtcd, false),
+    ("unknown service etcdserverpb.KV", FailureClass::NotEtcd, false),
     ("duplicate key given in txn request", FailureClass::Fatal, false),
     ("key is not provided", FailureClass::Fatal, false),
     ("too many requests", FailureClass::Retry, false),
@@ -160,6 +186,7 @@ mod tests {
     use tonic::Status;
 
     use super::*;
+    use crate::identity::{Origin, Pin};
 
     fn fault(code: Code, message: &str, intent: Intent) -> Fault {
         Fault::new(&Error::GRpcStatus(Status::new(code, message)), intent)
@@ -169,7 +196,7 @@ mod tests {
     fn every_known_answer_means_what_the_table_says() {
         use Code::*;
         use FailureClass::{
-            Blocked, Corrupt, Fatal, NoSpace, Reauthenticate, Resync, Retry, TooLarge,
+            Blocked, Corrupt, Fatal, NoSpace, NotEtcd, Reauthenticate, Resync, Retry, TooLarge,
         };
         let table = [
             (OutOfRange, "etcdserver: mvcc: required revision has been compacted", Resync, false),
@@ -208,7 +235,10 @@ mod tests {
             (Unavailable, "received fatal alert: BadCertificate", Blocked, true),
             (Cancelled, "operation was canceled", Retry, true),
             (DeadlineExceeded, "", Retry, true),
-            (Unimplemented, "unknown service etcdserverpb.KV", Blocked, false),
+            (Unimplemented, "unknown service etcdserverpb.KV", NotEtcd, false),
+            (Unimplemented, "unknown service etcdserverpb.Maintenance", Blocked, false),
+            (InvalidArgument, "etcdserver: unsupported operations in txn request", NotEtcd, false),
+            (Unknown, "unsupported transaction: success:<>", NotEtcd, false),
         ];
         for (code, message, class, unknown) in table {
             let read = fault(code, message, Intent::Read).verdict;
@@ -232,6 +262,28 @@ mod tests {
         let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
         assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
         assert!(fault.unsent);
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_carried_no_write_and_may_be_made_anew() {
+        let status = Status::from_error(Box::new(ConnectionEnded));
+        let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
+        assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
+        assert!(fault.unsent && fault.ended);
+    }
+
+    #[test]
+    fn what_another_cluster_answers_to_a_write_is_known_if_it_refused() {
+        let pin = Pin::default();
+        let origin = |cluster, written| Origin { cluster, always: true, written };
+        pin.admit(origin(1, false), false).unwrap();
+        for written in [false, true] {
+            let stranger = pin.admit(origin(2, written), false).unwrap_err();
+            let fault = Fault::new(&stranger.into(), Intent::Write);
+            let verdict = Verdict { class: FailureClass::OtherCluster, unknown: written };
+            assert_eq!(fault.verdict, verdict);
+            assert!(fault.text.starts_with("answered as cluster 2; cluster 1"), "{}", fault.text);
+        }
     }
 
     #[test]
