@@ -11,8 +11,10 @@ use etcd_client::Error;
 use etcd_mvcc::{Failure, FailureCause, FailureClass};
 use tonic::Code;
 
+use crate::channel::ConnectionEnded;
 use crate::credentials::UNREADABLE;
 use crate::dial::DialError;
+use crate::identity::{Stranger, not_etcd};
 
 /// What a request wanted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub(crate) struct Fault {
     pub(crate) unsent: bool,
     /// What a caller can act on.
     pub(crate) cause: FailureCause,
+    /// There was one, and it has ended: a new one may be made at once.
+    pub(crate) ended: bool,
 }
 
 impl Fault {
@@ -61,18 +65,31 @@ impl Fault {
                 let verdict = Verdict { class, unknown: false };
                 return Self { unsent: true, ..Self::of(verdict, one_line(&dial.cause)) };
             }
+            if let Some(stranger) = cause.downcast_ref::<Stranger>() {
+                let unknown = intent == Intent::Write && stranger.written();
+                let verdict = Verdict { class: stranger.class(), unknown };
+                return Self::of(verdict, stranger.to_string());
+            }
+            if let Some(ended) = cause.downcast_ref::<ConnectionEnded>() {
+                let verdict = Verdict { class: FailureClass::Retry, unknown: false };
+                let fault = Self::of(verdict, ended.to_string());
+                return Self { unsent: true, ended: true, ..fault };
+            }
             causes.push(cause.to_string());
             source = cause.source();
         }
-        let text = narrate(status.message(), &causes);
+        let mut text = narrate(status.message(), &causes);
         let unknown = intent == Intent::Write;
         let Verdict { class, unknown: possible } = judge(status.code(), &text);
         let cause = refused_size(&text).map_or(FailureCause::Other, FailureCause::Size);
+        if class == FailureClass::NotEtcd {
+            text = not_etcd(&text);
+        }
         Self { cause, ..Self::of(Verdict { class, unknown: possible && unknown }, text) }
     }
 
     pub(crate) fn of(verdict: Verdict, text: String) -> Self {
-        Self { verdict, text, unsent: false, cause: FailureCause::Other }
+        Self { verdict, text, unsent: false, ended: false, cause: FailureCause::Other }
     }
 
     /// Says it to the caller.
@@ -131,6 +148,10 @@ const TEXTS: &[(&str, FailureClass, bool)] = &[
     ("received message larger than max", FailureClass::TooLarge, false),
     ("decoded message length too large", FailureClass::TooLarge, true),
     ("too many operations in txn request", FailureClass::TooLarge, false),
+    // kine, which takes only what an API server sends; the second is its older text.
+    ("unsupported operations in txn request", FailureClass::NotEtcd, false),
+    ("unsupported transaction: ", FailureClass::NotEtcd, false),
+    ("unknown service etcdserverpb.KV", FailureClass::NotEtcd, false),
     ("duplicate key given in txn request", FailureClass::Fatal, false),
     ("key is not provided", FailureClass::Fatal, false),
     ("too many requests", FailureClass::Retry, false),
@@ -174,6 +195,7 @@ mod tests {
     use tonic::Status;
 
     use super::*;
+    use crate::identity::{Origin, Pin};
 
     fn fault(code: Code, message: &str, intent: Intent) -> Fault {
         Fault::new(&Error::GRpcStatus(Status::new(code, message)), intent)
@@ -183,7 +205,7 @@ mod tests {
     fn every_known_answer_means_what_the_table_says() {
         use Code::*;
         use FailureClass::{
-            Blocked, Corrupt, Fatal, NoSpace, Reauthenticate, Resync, Retry, TooLarge,
+            Blocked, Corrupt, Fatal, NoSpace, NotEtcd, Reauthenticate, Resync, Retry, TooLarge,
         };
         let table = [
             (OutOfRange, "etcdserver: mvcc: required revision has been compacted", Resync, false),
@@ -222,7 +244,10 @@ mod tests {
             (Unavailable, "received fatal alert: BadCertificate", Blocked, true),
             (Cancelled, "operation was canceled", Retry, true),
             (DeadlineExceeded, "", Retry, true),
-            (Unimplemented, "unknown service etcdserverpb.KV", Blocked, false),
+            (Unimplemented, "unknown service etcdserverpb.KV", NotEtcd, false),
+            (Unimplemented, "unknown service etcdserverpb.Maintenance", Blocked, false),
+            (InvalidArgument, "etcdserver: unsupported operations in txn request", NotEtcd, false),
+            (Unknown, "unsupported transaction: success:<>", NotEtcd, false),
         ];
         for (code, message, class, unknown) in table {
             let read = fault(code, message, Intent::Read).verdict;
@@ -246,6 +271,28 @@ mod tests {
         let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
         assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
         assert!(fault.unsent);
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_carried_no_write_and_may_be_made_anew() {
+        let status = Status::from_error(Box::new(ConnectionEnded));
+        let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
+        assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
+        assert!(fault.unsent && fault.ended);
+    }
+
+    #[test]
+    fn what_another_cluster_answers_to_a_write_is_known_if_it_refused() {
+        let pin = Pin::default();
+        let origin = |cluster, written| Origin { cluster, always: true, written };
+        pin.admit(origin(1, false), false).unwrap();
+        for written in [false, true] {
+            let stranger = pin.admit(origin(2, written), false).unwrap_err();
+            let fault = Fault::new(&stranger.into(), Intent::Write);
+            let verdict = Verdict { class: FailureClass::OtherCluster, unknown: written };
+            assert_eq!(fault.verdict, verdict);
+            assert!(fault.text.starts_with("answered as cluster 2; cluster 1"), "{}", fault.text);
+        }
     }
 
     #[test]

@@ -146,12 +146,11 @@ impl CommitTxn for Standby {
             let cause = format!("not sent: no nesting has room for {leaves} operations");
             return Err(Failure::new(FailureClass::TooLarge, cause));
         };
-        let resend = link.may_resend(&shared.txns);
-        let mut request = Some(txn::build(txn, &shape));
+        let request = txn::build(txn, &shape);
         let answer = link
             .call(&shared.txns, link.writing(leaves), |mut member| {
-                let request = if resend { request.clone() } else { request.take() };
-                async move { member.clients.kv.txn(request.unwrap_or_default()).await }
+                let request = request.clone();
+                async move { member.clients.kv.txn(request).await }
             })
             .await?;
         txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| {
