@@ -264,7 +264,7 @@ async fn two_clusters_with_one_id_are_mirrored() {
             .start()
     };
     let (primary, standby) = tokio::join!(twin(), twin());
-    let id = |client: &mut etcd_client::Client| {
+    let id = |client: &mut Client| {
         let mut client = client.clone();
         async move { client.get("k", None).await.unwrap().header().unwrap().cluster_id() }
     };

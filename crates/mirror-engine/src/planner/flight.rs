@@ -101,21 +101,23 @@ impl Planner {
         }
     }
 
+    /// Tells whether the stored witnesses are old, and older than what was noted.
+    pub(super) fn book_is_due(&self) -> bool {
+        self.book_stored.is_none_or(|(at, through)| {
+            through < self.book.newest() && self.now.saturating_sub(at) >= BOOK_EVERY
+        })
+    }
+
     /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
     fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
-        let due = self.book_stored.is_none_or(|(at, through)| {
-            through < record.revision && self.now.saturating_sub(at) >= BOOK_EVERY
-        });
-        if !due || !record.is_whole() || record.revision < self.book.newest() {
+        if !self.book_is_due() || !record.is_whole() || record.revision < self.book.newest() {
             return None;
         }
         self.book.through = record.revision;
         let op = Op::Put { key: self.own.history.clone(), value: self.book.encode() };
-        if batch::op_bytes(&op) + bytes > self.room(record) {
-            return None;
-        }
+        // One that has no room waits for the next time all the same.
         self.book_stored = Some((self.now, record.revision));
-        Some(op)
+        (batch::op_bytes(&op) + bytes <= self.room(record)).then_some(op)
     }
 
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {

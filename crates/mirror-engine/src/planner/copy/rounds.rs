@@ -8,7 +8,7 @@ use etcd_mvcc::{
 use super::Stage;
 use crate::planner::comparison::Pins;
 use crate::planner::order::Queue;
-use crate::planner::round::{DELETIONS_MAX, Lane, note_entry};
+use crate::planner::round::{DELETIONS_MAX, Lane};
 use crate::planner::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, CopyPosition, Phase as Stored, Witness};
 
@@ -170,7 +170,7 @@ impl Planner {
             }
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
-        let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let held = &mut round.held;
         let book = &mut round.book;
         let withheld = &mut self.withheld;
         let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
@@ -179,7 +179,6 @@ impl Planner {
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
-            note_entry(witnesses, &entry.key, entry);
             if book.wants(entry.modified, entry.created) {
                 book.note(Witness::from(entry));
             }
@@ -320,8 +319,8 @@ impl Planner {
         let Stage::Round(round) = &mut copying.stage else { return };
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
         if first == last && !round.again && !round.left_over {
-            let witnesses = std::mem::take(&mut round.witnesses);
             self.book = std::mem::take(&mut round.book);
+            let witnesses = self.book.summary();
             // A resumed round has not seen what lies before its cursor.
             self.book_stored = None;
             self.ledger.close_gaps();
@@ -330,8 +329,8 @@ impl Planner {
             return self.commit(Then::CopyClosed, Vec::new(), Some(record));
         }
         let since = if round.again { None } else { Some(first) };
-        let witnesses = std::mem::take(&mut round.witnesses);
         self.book = std::mem::take(&mut round.book);
+        let witnesses = self.book.summary();
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;
         }
