@@ -8,8 +8,8 @@ use dr_plan::plan::Side;
 use dr_plan::runner::Acted;
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::{
-    Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
-    Revision as _, StandbyRevision, Walk, WalkLimits,
+    Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, Revision as _,
+    StandbyRevision, Walk, WalkLimits,
 };
 use mirror_engine::orders::read_state;
 use mirror_engine::{Checkpoint, OwnKeys, promotion};

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dr_plan::Answer;
 use dr_plan::plan::Side;
-use etcd_mvcc::{
-    Entry, Failure, Key, KeyRange, ReadHead as _, ReadRange as _, StandbyRevision, Walk, WalkLimits,
-};
+use etcd_mvcc::{Entry, Failure, Key, KeyRange, ReadHead as _, StandbyRevision, Walk, WalkLimits};
 use keyspace_filter::Scope;
 use kube_meta::{Format, skim};
 use xxhash_rust::xxh3::xxh3_64;

@@ -60,7 +60,7 @@ impl Parted<'_> {
     ) -> Result<(), Failure> {
         let mut at_once = 1;
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(page) = walk.next_page(&self.cluster, None).await? {
+        while let Some(page) = walk.next_page(self.cluster, None).await? {
             let admitted =
                 page.entries.iter().filter(|entry| self.scope.admits(entry.key.as_bytes()));
             let since = admitted.filter(|entry| entry.modified > self.checkpoint.revision);
@@ -114,7 +114,7 @@ impl Parted<'_> {
         mut each: impl FnMut(&Key, Absent) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), true);
-        while let Some(page) = walk.next_page(&self.follower, None).await? {
+        while let Some(page) = walk.next_page(self.follower, None).await? {
             let theirs = page.entries.iter().filter_map(|entry| self.mirrored(entry)).collect();
             let missed = self.missed(theirs).await?;
             for (key, absent) in self.not_foreign(missed).await? {
@@ -149,7 +149,7 @@ impl Parted<'_> {
         let around = KeyRange::new(first.clone(), last.successor());
         let mut there = vec![false; keys.len()];
         let mut walk = Walk::new(&[around], WalkLimits::default(), true);
-        while let Some(page) = walk.next_page(&self.cluster, None).await? {
+        while let Some(page) = walk.next_page(self.cluster, None).await? {
             for entry in &page.entries {
                 let found = keys.binary_search_by(|(key, _)| key.cmp(&entry.key));
                 if let Some(there) = found.ok().and_then(|at| there.get_mut(at)) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dr_plan::Answer;
 use dr_plan::plan::Side;
 use dr_world::kube::KubeError;
-use etcd_mvcc::{Failure, Key, KeyRange, ReadHead as _, ReadRange as _, Walk, WalkLimits};
+use etcd_mvcc::{Failure, Key, KeyRange, ReadHead as _, Walk, WalkLimits};
 use kube_meta::{Format, skim};
 
 use super::Etcds;

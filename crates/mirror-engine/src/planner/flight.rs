@@ -16,6 +16,10 @@ pub(super) struct InFlight {
     pub(super) puts: u64,
     pub(super) deletes: u64,
     pub(super) bytes: u64,
+    /// All its operations, our own included.
+    pub(super) ops: usize,
+    /// The size of the request; 0 where it says nothing of the standby's limit.
+    pub(super) request_bytes: usize,
     /// The key, if it writes just one.
     pub(super) only: Option<Key>,
     /// The account of a repair that it writes, if it does.
@@ -64,9 +68,11 @@ impl Planner {
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
             let room = self.room(&record).saturating_sub(bytes);
-            own.extend(self.ledger.take_ops(room));
+            let few = self.few_own_ops(writes.len() + own.len());
+            own.extend(self.ledger.take_ops(room.min(few)));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
-            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
+            let few = self.few_own_ops(writes.len() + own.len());
+            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes).min(few)));
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -99,6 +105,8 @@ impl Planner {
             puts: puts as u64,
             deletes: (txn.writes.len() - puts) as u64,
             bytes: bytes as u64,
+            ops: txn.writes.len() + txn.own.len(),
+            request_bytes: batch::txn_bytes(&txn),
             only,
             repair: None,
         });
@@ -130,6 +138,7 @@ impl Planner {
 
     pub(super) fn on_committed(&mut self, committed: &Committed) {
         let Some(flight) = self.in_flight.take() else { return };
+        self.on_bytes_taken(flight.request_bytes);
         self.status.standby_revision = self.status.standby_revision.max(committed.revision);
         self.status.counters.txns += 1;
         self.status.counters.puts_applied += flight.puts;

@@ -17,6 +17,7 @@
 mod faults;
 mod guards;
 mod kubernetes;
+mod limits;
 mod operator;
 mod orders;
 mod parking;

@@ -35,7 +35,7 @@ impl Planner {
 
     /// Works through what has been read, as far as there is room for what comes of it.
     fn compare(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         while !round.is_full(&limits) && !round.compared_all {
@@ -112,7 +112,7 @@ impl Planner {
     }
 
     fn fetch(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         if round.compared_all && round.lane == Lane::All {
@@ -172,7 +172,7 @@ impl Planner {
 
     /// Sends the next transaction of the round, if one is due, or closes it.
     fn apply_round(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let unfused = copying.unfused;
         let Stage::Round(round) = &mut copying.stage else { return };
@@ -195,15 +195,24 @@ impl Planner {
             }
         }
         if !round.stale.is_empty() {
-            let deletions = round.stale.take(limits.ops);
-            let record = self.copy_record();
-            return self.commit(Then::RoundApplied, deletions, record);
+            return self.commit_deletions();
         }
         if self.ledger.has_pending() || self.withheld.has_pending() {
             let record = self.copy_record();
             return self.commit(Then::RoundApplied, Vec::new(), record);
         }
         self.close_round();
+    }
+
+    fn commit_deletions(&mut self) {
+        let limits = self.txn_limits();
+        let Some(record) = self.copy_record() else { return };
+        let room = self.room(&record).min(limits.bytes);
+        let Phase::Copying(copying) = &mut self.phase else { return };
+        let Stage::Round(round) = &mut copying.stage else { return };
+        let deletions = round.stale.take(limits.ops, room);
+        let record = self.copy_record();
+        self.commit(Then::RoundApplied, deletions, record);
     }
 
     /// What goes first is written: now the round looks at everything, at the same revision.
@@ -235,7 +244,7 @@ impl Planner {
     }
 
     fn commit_writes(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some(before) = self.copy_record() else { return };
         let room = self.room(&before);
         let Phase::Copying(copying) = &mut self.phase else { return };

@@ -225,6 +225,8 @@ impl Planner {
             puts: 0,
             deletes: 0,
             bytes: 0,
+            ops: own.len(),
+            request_bytes: 0,
             only: None,
             repair: None,
         });
