@@ -2,7 +2,7 @@
 //! expired, and never longer than the deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Error, GetOptions};
@@ -28,6 +28,13 @@ pub(crate) struct Link {
     pub(crate) fragment: AtomicBool,
     /// The cluster that is meant.
     pub(crate) pin: Pin,
+    /// The most operations that a transaction may have, level by level: as configured, or as
+    /// learned.
+    txn_ops: AtomicUsize,
+    /// The limit that was learned and not said yet; 0 for none.
+    txn_ops_news: AtomicUsize,
+    /// The largest number of operations that the cluster has taken.
+    txn_ops_proven: AtomicUsize,
 }
 
 /// What a request wants, and how long it may take.
@@ -53,6 +60,9 @@ impl Link {
         let endpoints = settings.parse_endpoints()?;
         let token = Token::default();
         let link = Self {
+            txn_ops: AtomicUsize::new(settings.max_txn_ops),
+            txn_ops_news: AtomicUsize::new(0),
+            txn_ops_proven: AtomicUsize::new(0),
             credentials: Credentials::new(&settings, token.clone()),
             settings: Arc::new(settings),
             token: TokenShown(token),
@@ -67,6 +77,41 @@ impl Link {
     /// Forgets which cluster is meant: the next one that answers is.
     pub(crate) fn repin(&self) {
         self.pin.forget();
+    }
+
+    /// The most operations that a transaction may have, level by level.
+    pub(crate) fn txn_ops(&self) -> usize {
+        self.txn_ops.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the cluster has taken so many operations before: then it will not refuse them.
+    pub(crate) fn takes_ops(&self, ops: usize) -> bool {
+        ops <= self.txn_ops_proven.load(Ordering::Relaxed)
+    }
+
+    /// The cluster has taken so many operations.
+    pub(crate) fn took_ops(&self, ops: usize) {
+        self.txn_ops_proven.fetch_max(ops, Ordering::Relaxed);
+        if self.txn_ops_news.swap(0, Ordering::Relaxed) > 0 {
+            tracing::info!(
+                max_txn_ops = self.txn_ops(),
+                "the cluster takes fewer operations in a transaction than expected (its \
+                 --max-txn-ops); transactions are cut to fit"
+            );
+        }
+    }
+
+    /// The cluster refused a transaction that was cut for a limit of `ops`. Nothing was written.
+    /// Returns whether a smaller limit is left to try.
+    pub(crate) fn fewer_ops(&self, ops: usize) -> bool {
+        let fewer = ops / 2;
+        if fewer == 0 {
+            return false;
+        }
+        self.txn_ops.fetch_min(fewer, Ordering::Relaxed);
+        self.txn_ops_news.store(fewer, Ordering::Relaxed);
+        self.txn_ops_proven.store(0, Ordering::Relaxed);
+        true
     }
 
     /// What to expect of a read.
@@ -127,6 +172,10 @@ impl Link {
                 Err(fault) => fault,
             };
             tracing::debug!(member = %member.url, cause = %fault.text, "request failed");
+            if matches!(fault.cause, FailureCause::Operations { .. }) {
+                // Another member would say the same, and the caller knows a way.
+                return Err(fault.failure(&member.url));
+            }
             if fault.ended || is_stranger(fault.verdict.class) {
                 lane.hang_up(&member);
             }

@@ -140,6 +140,11 @@ pub struct Planner {
     resync: Option<&'static str>,
     /// Today's limit of a request, learned from refusals.
     request_bytes: usize,
+    /// The largest request that the standby has taken, and the smallest that it has refused.
+    bytes_taken: usize,
+    bytes_refused: usize,
+    /// The most operations of a transaction, learned from refusals.
+    request_ops: usize,
     /// What was learned of the size of pages: it outlives every start over.
     page_sizes: PageSizes,
     /// The role allows to watch every key: then each revision of the primary is seen to pass.
@@ -202,6 +207,9 @@ impl Planner {
             failures: 0,
             resync: None,
             request_bytes,
+            bytes_taken: 0,
+            bytes_refused: usize::MAX,
+            request_ops: usize::MAX,
             page_sizes,
             watch_all: true,
             survey_memory: None,

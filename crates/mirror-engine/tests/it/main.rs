@@ -22,6 +22,7 @@ mod freshness;
 mod guards;
 mod judge;
 mod kubernetes;
+mod limits;
 mod operator;
 mod orders;
 mod parking;

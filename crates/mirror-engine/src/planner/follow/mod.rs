@@ -245,7 +245,7 @@ impl Planner {
         if self.begin_repair() || self.begin_healing() {
             return;
         }
-        let now = self.now;
+        let (now, limits) = (self.now, self.txn_limits());
         let room = self.wants_changes();
         let book_is_due = self.book_is_due();
         let Phase::Following(following) = &mut self.phase else { return };
@@ -253,11 +253,10 @@ impl Planner {
             return;
         }
         following.gathers = None;
-        let limits = &self.settings.txn;
         // A value that could not be written may have been replaced or deleted since.
         let blocked = self.write_blocked || self.out_of_space;
         let coalesce = if blocked { Coalesce::Always } else { self.settings.coalesce };
-        if let Some(batch) = next_batch(&mut following.backlog, coalesce, limits) {
+        if let Some(batch) = next_batch(&mut following.backlog, coalesce, &limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
             return self.commit_batch(batch);
         }
@@ -325,7 +324,7 @@ impl Planner {
         let writes: Vec<Write> = batch.changes.into_iter().map(|change| change.op.into()).collect();
         let bytes: usize = writes.iter().map(write_bytes).sum();
         let revision = batch.revision;
-        if bytes > self.room(checkpoint) {
+        if bytes > self.room(checkpoint) || writes.len() > self.ops_room() {
             let torn = Torn { revision, writes: writes.into(), witnesses, marked: false };
             if let Phase::Following(following) = &mut self.phase {
                 following.torn = Some(torn);

@@ -260,6 +260,8 @@ impl Planner {
             deletes: 0,
             bytes: 0,
             keys: Vec::new(),
+            ops: own.len(),
+            request_bytes: 0,
             repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
