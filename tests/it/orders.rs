@@ -141,6 +141,15 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     assert_eq!(counts(&plan), [1, 1, 700, 1], "{plan}");
     assert_eq!(plan["needs_accept"], true, "{plan}");
     assert_eq!(plan["digest"], again["digest"]);
+    // However many are deleted, the screen stays short; a file gets them all.
+    let text = String::from_utf8(mirror.verb(&["plan"]).stdout).unwrap();
+    assert_eq!(text.matches("would delete /").count(), 20, "{text}");
+    assert!(text.contains("would delete 680 keys more"), "{text}");
+    let file = pair.standby.dir().join("deletions");
+    let file = file.to_str().unwrap();
+    done(&mirror.verb(&["plan", "--limit", "3", "--deletions", file]));
+    let deleted = std::fs::read_to_string(file).unwrap();
+    assert_eq!((deleted.lines().count(), deleted.lines().last()), (700, Some("/k/00699")));
     // What it would write may change; what it would delete is what the digest is of.
     primary.put("/k/00701", "changed", None).await.unwrap();
     let third = json(&mirror.verb(&["plan", "-o", "json"]));
