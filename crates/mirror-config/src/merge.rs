@@ -47,7 +47,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
     }
     prefer!(flags, under, {
         mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, samples_file, detail_logs,
-        guard.max_deletes, guard.max_deletes_percent, guard.allow,
+        guard.max_deletes, guard.max_deletes_percent, guard.assume_distinct_clusters, guard.allow,
         apply.coalesce, apply.max_request_bytes, apply.order,
         heal.deletions, heal.changes, heal.limit,
         leader.election, leader.lease,
@@ -76,6 +76,7 @@ fn defaults() -> FileConfig {
     config.scope.preset = Some(Preset::default());
     config.guard.max_deletes = Some(500);
     config.guard.max_deletes_percent = Some(10);
+    config.guard.assume_distinct_clusters = Some(false);
     config.apply.coalesce = Some(Coalesce::default());
     config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
     config.apply.order = Some(Order::default());
@@ -226,6 +227,12 @@ impl Config {
         (max_deletes.unwrap_or(500), max_deletes_percent.unwrap_or(10))
     }
 
+    /// Returns true if equal cluster ids are known to be those of two clusters.
+    #[must_use]
+    pub fn assume_distinct_clusters(&self) -> bool {
+        self.merged.guard.assume_distinct_clusters == Some(true)
+    }
+
     /// Returns the revision to start watching at, if one was given.
     #[must_use]
     pub fn rev(&self) -> Option<i64> {
@@ -319,7 +326,7 @@ mod tests {
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
             mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\nsamples_file: s\n\
-            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, allow: [owners]}\n\
+            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, assume_distinct_clusters: true, allow: [owners]}\n\
             apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
             heal: {deletions: false, changes: true, limit: 9}\n\
             leader: {election: false, lease: 4s}\nlog: {format: json, level: warn}\n\
