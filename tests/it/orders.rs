@@ -193,6 +193,33 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     pair.assert_equal(&mut mirror).await;
 }
 
+#[tokio::test]
+async fn an_order_that_nobody_answers_ends_by_its_bound_or_by_a_signal_and_stays() {
+    let pair = Pair::start().await;
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for_state("following").await;
+    stored_state(&mirror, "following").await;
+    mirror.process().freeze();
+    let late = mirror.verb(&["pause", "--timeout", "1s", "-o", "json"]);
+    assert_eq!(late.status.code(), Some(3), "{late:?}");
+    let said = json(&late);
+    assert_eq!(said["verdict"], "unknown", "{said}");
+    let reason = said["reason"].as_str().unwrap();
+    assert!(reason.contains("was given; the mirror has not answered within 1s"), "{reason}");
+    // Given, and interrupted while it waits.
+    let endpoints = pair.standby.endpoints().join(",");
+    let mut waits = std::process::Command::new(end_to_end::binaries::etcd_sync())
+        .args(["pause", "--standby-endpoints", &endpoints])
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let id = waits.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(waits.wait().unwrap().code(), Some(130));
+    mirror.process().thaw();
+    mirror.wait_for_state("paused").await;
+}
+
 /// Feeds a text to a program, which must find nothing wrong with it.
 fn accepted_by(program: &str, args: &[&str], text: &str) {
     use std::io::Write as _;
