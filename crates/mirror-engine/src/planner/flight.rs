@@ -103,6 +103,13 @@ impl Planner {
 
     /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
     fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
+        // What is stored bears witness of a history that was given up.
+        let void = std::mem::take(&mut self.book_void);
+        let key = self.own.history.clone();
+        self.new_book_op(record, bytes).or_else(|| void.then_some(Op::Delete { key }))
+    }
+
+    fn new_book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
         let due = self.book_stored.is_none_or(|(at, through)| {
             through < record.revision && self.now.saturating_sub(at) >= BOOK_EVERY
         });
