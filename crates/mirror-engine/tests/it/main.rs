@@ -18,6 +18,7 @@
 
 mod alone;
 mod faults;
+mod foreign_answers;
 mod guards;
 mod judge;
 mod kubernetes;
@@ -26,5 +27,9 @@ mod orders;
 mod parking;
 mod release;
 mod repairs;
+mod restores;
 mod seeds;
+mod silent;
+mod space;
+mod strange;
 mod world;
