@@ -4,6 +4,7 @@
 //! Nothing is thrown away unless that is the order: what was held or delayed arrives in order.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -42,11 +43,14 @@ pub struct Faults {
     pub limit: Option<u64>,
 }
 
-#[derive(Debug)]
+/// Chooses a server for each new connection, by its number from 1 on; `None` for the proxy's own.
+type Rule = Arc<dyn Fn(u64) -> Option<SocketAddr> + Send + Sync>;
+
 struct Controls {
     to_server: watch::Sender<Faults>,
     to_client: watch::Sender<Faults>,
     refuse: watch::Sender<bool>,
+    route: watch::Sender<Option<Rule>>,
     cut: broadcast::Sender<()>,
     connections: AtomicU64,
     bytes_to_server: AtomicU64,
@@ -69,6 +73,12 @@ impl Controls {
     }
 }
 
+impl fmt::Debug for Controls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Controls").field("connections", &self.connections).finish_non_exhaustive()
+    }
+}
+
 /// A running proxy. Dropping it resets all connections and stops listening.
 #[derive(Debug)]
 pub struct Proxy {
@@ -85,16 +95,15 @@ impl Proxy {
     ///
     /// If the target is not on 127.0.0.1.
     pub async fn start(target: &str) -> Self {
-        let (scheme, host) = target.split_once("://").unwrap_or(("http", target));
-        let scheme = if scheme == "https" { "https" } else { "http" };
-        let target: SocketAddr = host.parse().expect("an address and a port");
-        assert!(target.ip().is_loopback(), "{target} is not on this machine");
+        let scheme = if target.starts_with("https://") { "https" } else { "http" };
+        let target = address_of(target);
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
         let address = listener.local_addr().expect("the port");
         let controls = Arc::new(Controls {
             to_server: watch::Sender::new(Faults::default()),
             to_client: watch::Sender::new(Faults::default()),
             refuse: watch::Sender::new(false),
+            route: watch::Sender::new(None),
             cut: broadcast::Sender::new(4),
             connections: AtomicU64::new(0),
             bytes_to_server: AtomicU64::new(0),
@@ -159,6 +168,23 @@ impl Proxy {
         self.controls.refuse.send_replace(refuse);
     }
 
+    /// Leads the new connections that `rule` chooses to another server, as an address does that is
+    /// shared or was given away. The rule is asked with each connection's number, from 1 on.
+    ///
+    /// # Panics
+    ///
+    /// If the other server is not on 127.0.0.1.
+    pub fn lead_astray(&self, other: &str, rule: impl Fn(u64) -> bool + Send + Sync + 'static) {
+        let other = address_of(other);
+        let rule: Rule = Arc::new(move |connection| rule(connection).then_some(other));
+        self.controls.route.send_replace(Some(rule));
+    }
+
+    /// Leads new connections to the proxy's own target again.
+    pub fn lead_home(&self) {
+        self.controls.route.send_replace(None);
+    }
+
     /// Returns how many connections there have been.
     #[must_use]
     pub fn connections(&self) -> u64 {
@@ -179,13 +205,23 @@ impl Drop for Proxy {
     }
 }
 
+/// Returns the address in a URL or text of our own machine.
+fn address_of(target: &str) -> SocketAddr {
+    let host = target.split_once("://").map_or(target, |(_, host)| host);
+    let address: SocketAddr = host.parse().expect("an address and a port");
+    assert!(address.ip().is_loopback(), "{address} is not on this machine");
+    address
+}
+
 async fn accept(listener: TcpListener, target: SocketAddr, controls: Arc<Controls>) {
     while let Ok((client, _)) = listener.accept().await {
         if *controls.refuse.borrow() {
             let _ = client.set_zero_linger();
             continue;
         }
-        controls.connections.fetch_add(1, Ordering::Relaxed);
+        let number = controls.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        let astray = controls.route.borrow().as_ref().and_then(|rule| rule(number));
+        let target = astray.unwrap_or(target);
         // Before the task runs, so that a cut that comes now is heard.
         let cut = controls.cut.subscribe();
         tokio::spawn(connection(client, target, Arc::clone(&controls), cut));

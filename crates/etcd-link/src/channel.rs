@@ -1,7 +1,7 @@
 //! Connections for one purpose, one per member, and which of them is in use.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
@@ -37,6 +37,20 @@ pub(crate) struct Member {
     pub(crate) clients: Clients,
     /// Which of the lane's connections to this member it is.
     generation: u64,
+    /// The cluster that has answered over this connection; 0 if none has.
+    proven: Arc<AtomicU64>,
+}
+
+impl Member {
+    /// Tells whether this connection has proven to lead to that cluster.
+    pub(crate) fn has_proven(&self, cluster: u64) -> bool {
+        cluster != 0 && self.proven.load(Ordering::Relaxed) == cluster
+    }
+
+    /// A cluster has answered over this connection.
+    pub(crate) fn answered_as(&self, cluster: u64) {
+        self.proven.store(cluster, Ordering::Relaxed);
+    }
 }
 
 /// Connections for one purpose: reads, watches or transactions.
@@ -58,6 +72,15 @@ struct Slot {
 struct Open {
     clients: Option<Clients>,
     generation: u64,
+    proven: Arc<AtomicU64>,
+}
+
+impl Open {
+    fn close(&mut self) {
+        self.clients = None;
+        self.generation += 1;
+        self.proven = Arc::default();
+    }
 }
 
 impl Lane {
@@ -90,6 +113,7 @@ impl Lane {
             url: slot.url.clone(),
             clients: clients.clone(),
             generation: open.generation,
+            proven: open.proven.clone(),
         };
         {
             let open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -119,9 +143,25 @@ impl Lane {
         let Some(slot) = self.slots.get(member.index) else { return };
         let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.generation == member.generation {
-            open.clients = None;
-            open.generation += 1;
+            open.close();
         }
+    }
+}
+
+impl Lane {
+    /// Gives up the connection to this member and turns to the next.
+    pub(crate) fn turn_away(&self, from: &Member) {
+        self.hang_up(from);
+        self.rotate(from);
+    }
+
+    /// Gives up the connection in use, whichever it is, and turns to the next member.
+    pub(crate) fn turn_away_from_current(&self) {
+        let current = self.current.load(Ordering::Relaxed);
+        let Some(slot) = self.slots.get(current % self.slots.len().max(1)) else { return };
+        slot.open.lock().unwrap_or_else(PoisonError::into_inner).close();
+        let next = (current + 1) % self.slots.len().max(1);
+        let _ = self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -150,9 +190,17 @@ async fn clients(
         .initial_connection_window_size(WINDOW_BYTES);
     let limit = settings.max_message_bytes;
     let endpoint = endpoint.clone();
+    let made = Arc::new(AtomicBool::new(false));
     let connector = service_fn(move |_| {
-        let (endpoint, settings) = (endpoint.clone(), settings.clone());
-        async move { dial(&endpoint, &settings).await }
+        let (endpoint, settings, made) = (endpoint.clone(), settings.clone(), made.clone());
+        async move {
+            if made.load(Ordering::Relaxed) {
+                return Err(BoxError::from(ConnectionEnded));
+            }
+            let connection = dial(&endpoint, &settings).await?;
+            made.store(true, Ordering::Relaxed);
+            Ok(connection)
+        }
     });
     let channel = transport
         .connect_with_connector_lazy(connector)
@@ -175,6 +223,19 @@ async fn clients(
         maintenance: client.maintenance_client(),
     })
 }
+
+/// The connection has ended, and nothing was sent. What it has proven does not hold for the next
+/// one, so that is never made in secret.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionEnded;
+
+impl fmt::Display for ConnectionEnded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection has ended")
+    }
+}
+
+impl std::error::Error for ConnectionEnded {}
 
 const LOGIN: &str = "/Authenticate";
 

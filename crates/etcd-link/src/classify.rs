@@ -8,11 +8,13 @@
 use std::error::Error as _;
 
 use etcd_client::Error;
-use etcd_mvcc::{Failure, FailureClass};
+use etcd_mvcc::{Failure, FailureCause, FailureClass};
 use tonic::Code;
 
+use crate::channel::ConnectionEnded;
 use crate::credentials::UNREADABLE;
 use crate::dial::DialError;
+use crate::identity::{Stranger, not_etcd};
 
 /// What a request wanted to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +39,10 @@ pub(crate) struct Fault {
     pub(crate) text: String,
     /// There was no connection: the request was not sent at all.
     pub(crate) unsent: bool,
+    /// What a caller can act on.
+    pub(crate) cause: FailureCause,
+    /// There was one, and it has ended: a new one may be made at once.
+    pub(crate) ended: bool,
 }
 
 impl Fault {
@@ -49,7 +55,7 @@ impl Fault {
             );
             let class = if away { FailureClass::Retry } else { FailureClass::Fatal };
             let verdict = Verdict { class, unknown: intent == Intent::Write };
-            return Self { verdict, text: one_line(&error.to_string()), unsent: false };
+            return Self::of(verdict, one_line(&error.to_string()));
         };
         let mut causes = Vec::new();
         let mut source = status.source();
@@ -57,15 +63,33 @@ impl Fault {
             if let Some(dial) = cause.downcast_ref::<DialError>() {
                 let class = if dial.blocked { FailureClass::Blocked } else { FailureClass::Retry };
                 let verdict = Verdict { class, unknown: false };
-                return Self { verdict, text: one_line(&dial.cause), unsent: true };
+                return Self { unsent: true, ..Self::of(verdict, one_line(&dial.cause)) };
+            }
+            if let Some(stranger) = cause.downcast_ref::<Stranger>() {
+                let unknown = intent == Intent::Write && stranger.written();
+                let verdict = Verdict { class: stranger.class(), unknown };
+                return Self::of(verdict, stranger.to_string());
+            }
+            if let Some(ended) = cause.downcast_ref::<ConnectionEnded>() {
+                let verdict = Verdict { class: FailureClass::Retry, unknown: false };
+                let fault = Self::of(verdict, ended.to_string());
+                return Self { unsent: true, ended: true, ..fault };
             }
             causes.push(cause.to_string());
             source = cause.source();
         }
-        let text = narrate(status.message(), &causes);
+        let mut text = narrate(status.message(), &causes);
         let unknown = intent == Intent::Write;
         let Verdict { class, unknown: possible } = judge(status.code(), &text);
-        Self { verdict: Verdict { class, unknown: possible && unknown }, text, unsent: false }
+        if class == FailureClass::NotEtcd {
+            text = not_etcd(&text);
+        }
+        let verdict = Verdict { class, unknown: possible && unknown };
+        Self { cause: cause(&text), ..Self::of(verdict, text) }
+    }
+
+    pub(crate) fn of(verdict: Verdict, text: String) -> Self {
+        Self { verdict, text, unsent: false, ended: false, cause: FailureCause::Other }
     }
 
     /// Says it to the caller.
@@ -73,6 +97,7 @@ impl Fault {
         Failure {
             class: self.verdict.class,
             outcome_unknown: self.verdict.unknown,
+            cause: self.cause,
             message: format!("{url}: {}", self.text),
         }
     }
@@ -92,6 +117,37 @@ fn narrate(message: &str, causes: &[String]) -> String {
 /// Error texts come from the peer: nothing in them may forge a line in a log.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
+}
+
+const TOO_MANY_OPS: &str = "too many operations in txn request";
+
+/// What etcd's server adds to `--max-request-bytes` for the largest message that it reads
+/// (`grpcOverheadBytes` in etcd's `server/embed/config.go`, the same from 3.4 to 3.7).
+const MESSAGE_OVERHEAD_BYTES: u64 = 512 << 10;
+
+/// What a text says that a caller can act on.
+fn cause(text: &str) -> FailureCause {
+    if text.contains(TOO_MANY_OPS) {
+        return FailureCause::Operations { max: None };
+    }
+    // What tonic refused at its length, unread.
+    if let Some(bytes) = number_after(text, "decoded message length too large: found ") {
+        return FailureCause::Size(bytes);
+    }
+    // What the server refused at its length, unread.
+    let larger = text.split_once("received message larger than max (").map(|(_, rest)| rest);
+    match larger.and_then(|rest| number_after(rest, " vs. ")) {
+        Some(max) if max > MESSAGE_OVERHEAD_BYTES => {
+            FailureCause::SizeMax(max - MESSAGE_OVERHEAD_BYTES)
+        }
+        Some(_) | None => FailureCause::Other,
+    }
+}
+
+fn number_after(text: &str, before: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(before)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
 }
 
 /// What a text of etcd's own, or of gRPC's, means: a part of the text, the class, and whether a
@@ -116,7 +172,12 @@ const TEXTS: &[(&str, FailureClass, bool)] = &[
     ("request is too large", FailureClass::TooLarge, false),
     ("received message larger than max", FailureClass::TooLarge, false),
     ("decoded message length too large", FailureClass::TooLarge, true),
-    ("too many operations in txn request", FailureClass::TooLarge, false),
+    // kine, which takes only what an API server sends; the second is its older text.
+    ("unsupported operations in txn request", FailureClass::NotEtcd, false),
+    ("unsupported transaction: ", FailureClass::NotEtcd, false),
+    ("unknown service etcdserverpb.KV", FailureClass::NotEtcd, false),
+    // More than `--max-txn-ops`: a smaller limit is learned, and told to nobody (`Link::fewer_ops`).
+    (TOO_MANY_OPS, FailureClass::Blocked, false),
     ("duplicate key given in txn request", FailureClass::Fatal, false),
     ("key is not provided", FailureClass::Fatal, false),
     ("too many requests", FailureClass::Retry, false),
@@ -160,6 +221,7 @@ mod tests {
     use tonic::Status;
 
     use super::*;
+    use crate::identity::{Origin, Pin};
 
     fn fault(code: Code, message: &str, intent: Intent) -> Fault {
         Fault::new(&Error::GRpcStatus(Status::new(code, message)), intent)
@@ -169,7 +231,7 @@ mod tests {
     fn every_known_answer_means_what_the_table_says() {
         use Code::*;
         use FailureClass::{
-            Blocked, Corrupt, Fatal, NoSpace, Reauthenticate, Resync, Retry, TooLarge,
+            Blocked, Corrupt, Fatal, NoSpace, NotEtcd, Reauthenticate, Resync, Retry, TooLarge,
         };
         let table = [
             (OutOfRange, "etcdserver: mvcc: required revision has been compacted", Resync, false),
@@ -196,7 +258,7 @@ mod tests {
                 false,
             ),
             (InvalidArgument, "etcdserver: request is too large", TooLarge, false),
-            (InvalidArgument, "etcdserver: too many operations in txn request", TooLarge, false),
+            (InvalidArgument, "etcdserver: too many operations in txn request", Blocked, false),
             (InvalidArgument, "etcdserver: duplicate key given in txn request", Fatal, false),
             (InvalidArgument, "something new", Fatal, false),
             (Unavailable, "etcdserver: no leader", Retry, true),
@@ -208,13 +270,40 @@ mod tests {
             (Unavailable, "received fatal alert: BadCertificate", Blocked, true),
             (Cancelled, "operation was canceled", Retry, true),
             (DeadlineExceeded, "", Retry, true),
-            (Unimplemented, "unknown service etcdserverpb.KV", Blocked, false),
+            (Unimplemented, "unknown service etcdserverpb.KV", NotEtcd, false),
+            (Unimplemented, "unknown service etcdserverpb.Maintenance", Blocked, false),
+            (InvalidArgument, "etcdserver: unsupported operations in txn request", NotEtcd, false),
+            (Unknown, "unsupported transaction: success:<>", NotEtcd, false),
         ];
         for (code, message, class, unknown) in table {
             let read = fault(code, message, Intent::Read).verdict;
             assert_eq!(read, Verdict { class, unknown: false }, "read: {code:?} {message}");
             let write = fault(code, message, Intent::Write).verdict;
             assert_eq!(write, Verdict { class, unknown }, "write: {code:?} {message}");
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_says_of_limits_is_read() {
+        let cause = |message| fault(Code::ResourceExhausted, message, Intent::Write).cause;
+        let table = [
+            (
+                "Error, decoded message length too large: found 665840531 bytes, the limit is: 1 bytes",
+                FailureCause::Size(665_840_531),
+            ),
+            (
+                "grpc: received message larger than max (1048620 vs. 589824)",
+                FailureCause::SizeMax(65_536),
+            ),
+            ("grpc: received message larger than max (9 vs. 8)", FailureCause::Other),
+            (
+                "etcdserver: too many operations in txn request",
+                FailureCause::Operations { max: None },
+            ),
+            ("etcdserver: request is too large", FailureCause::Other),
+        ];
+        for (message, expected) in table {
+            assert_eq!(cause(message), expected, "{message}");
         }
     }
 
@@ -232,6 +321,28 @@ mod tests {
         let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
         assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
         assert!(fault.unsent);
+    }
+
+    #[test]
+    fn a_connection_that_has_ended_carried_no_write_and_may_be_made_anew() {
+        let status = Status::from_error(Box::new(ConnectionEnded));
+        let fault = Fault::new(&Error::GRpcStatus(status), Intent::Write);
+        assert_eq!(fault.verdict, Verdict { class: FailureClass::Retry, unknown: false });
+        assert!(fault.unsent && fault.ended);
+    }
+
+    #[test]
+    fn what_another_cluster_answers_to_a_write_is_known_if_it_refused() {
+        let pin = Pin::default();
+        let origin = |cluster, written| Origin { cluster, always: true, written };
+        pin.admit(origin(1, false), false).unwrap();
+        for written in [false, true] {
+            let stranger = pin.admit(origin(2, written), false).unwrap_err();
+            let fault = Fault::new(&stranger.into(), Intent::Write);
+            let verdict = Verdict { class: FailureClass::OtherCluster, unknown: written };
+            assert_eq!(fault.verdict, verdict);
+            assert!(fault.text.starts_with("answered as cluster 2; cluster 1"), "{}", fault.text);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use http::header::HeaderValue;
 use tonic::{Code, Status};
 
 use crate::channel::Clients;
+use crate::identity::{Identified as _, Pin};
 use crate::settings::{Settings, read_password};
 use crate::token::Token;
 
@@ -36,7 +37,13 @@ impl Credentials {
     ///
     /// The password is read from its file each time. A cluster without authentication has no token
     /// to give: then none is sent, as `etcdctl` does.
-    pub(crate) async fn refresh(&self, clients: &mut Clients, stale: u64) -> Result<(), Error> {
+    /// A token of another cluster than the one that is meant is not taken.
+    pub(crate) async fn refresh(
+        &self,
+        clients: &mut Clients,
+        stale: u64,
+        pin: &Pin,
+    ) -> Result<(), Error> {
         let _one_at_a_time = self.asking.lock().await;
         if self.token.generation() != stale {
             return Ok(());
@@ -45,6 +52,7 @@ impl Credentials {
             .map_err(|error| Status::unauthenticated(format!("{UNREADABLE}: {error}")))?;
         match clients.auth.authenticate(self.user.clone(), password).await {
             Ok(answer) => {
+                pin.verify(answer.origin())?;
                 let mut token = HeaderValue::from_str(answer.token())
                     .map_err(|_| Status::internal("the token can't be sent in a header"))?;
                 token.set_sensitive(true);

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use etcd_client::{Error, PutOptions, TxnOp};
-use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
+use etcd_client::{Error, LeaseTimeToLiveResponse, PutOptions, TxnOp};
+use etcd_mvcc::{
+    Expect, Failure, FailureClass, HoldLease, Key, LeaseId, LeaseTerm, ReadLease, Value,
+};
 
+use crate::identity::{Identified, Origin};
 use crate::standby::Standby;
 use crate::txn::compare;
 
@@ -60,17 +63,21 @@ impl HoldLease for Standby {
             .call(lane, link.writing(1), |mut member| async move {
                 // Sent once, and answered before it returns; no stream is left open.
                 match member.clients.lease.keep_alive(lease.get()).await {
-                    Ok(_) => Ok(true),
-                    // A lease that has ended, or a stream that broke: etcd knows which.
+                    Ok(_) => Ok(Kept::Yes),
+                    // A lease that has ended, a stream that broke, or another cluster: its etcd
+                    // knows which.
                     Err(Error::LeaseKeepAliveError(_)) => {
                         let left = member.clients.lease.time_to_live(lease.get(), None).await?;
-                        Ok(left.ttl() > 0)
+                        Ok(Kept::Left(left))
                     }
                     Err(error) => Err(error),
                 }
             })
             .await?;
-        Ok(kept)
+        Ok(match kept {
+            Kept::Yes => true,
+            Kept::Left(left) => left.ttl() > 0,
+        })
     }
 
     async fn give_back(&self, lease: LeaseId) -> Result<(), Failure> {
@@ -81,5 +88,37 @@ impl HoldLease for Standby {
             })
             .await;
         revoked.map(|_| ())
+    }
+}
+
+impl ReadLease for Standby {
+    async fn term(&self, lease: LeaseId) -> Result<Option<LeaseTerm>, Failure> {
+        let link = self.link();
+        let answer = link
+            .call(&link.reads, link.reading(), |mut member| async move {
+                member.clients.lease.time_to_live(lease.get(), None).await
+            })
+            .await?;
+        // A lease that has ended has -1 s left.
+        let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
+        let term = seconds(answer.ttl()).zip(seconds(answer.granted_ttl()));
+        Ok(term.map(|(remaining, granted)| LeaseTerm { granted, remaining }))
+    }
+}
+
+/// What came of keeping a lease.
+enum Kept {
+    /// It is kept. Only its own cluster knows it.
+    Yes,
+    /// It was asked for once more.
+    Left(LeaseTimeToLiveResponse),
+}
+
+impl Identified for Kept {
+    fn origin(&self) -> Origin {
+        match self {
+            Self::Yes => Origin::default(),
+            Self::Left(left) => left.origin(),
+        }
     }
 }

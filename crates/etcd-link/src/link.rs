@@ -2,16 +2,17 @@
 //! expired, and never longer than the deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use etcd_client::Error;
-use etcd_mvcc::{Failure, FailureClass};
+use etcd_client::{Error, GetOptions};
+use etcd_mvcc::{Failure, FailureCause, FailureClass};
 
 use crate::channel::{Lane, Member};
 use crate::classify::{Fault, Intent, Verdict};
 use crate::credentials::Credentials;
 use crate::deadline;
+use crate::identity::{Identified, Origin, Pin};
 use crate::settings::{Endpoint, Settings, SettingsError};
 use crate::token::Token;
 
@@ -25,8 +26,15 @@ pub(crate) struct Link {
     pub(crate) watches: Lane,
     /// The next watch is to be opened in fragments: a message was too large.
     pub(crate) fragment: AtomicBool,
-    /// The id of the cluster that is meant; 0 before anybody has answered.
-    cluster: AtomicU64,
+    /// The cluster that is meant.
+    pub(crate) pin: Pin,
+    /// The most operations that a transaction may have, level by level: as configured, or as
+    /// learned.
+    txn_ops: AtomicUsize,
+    /// The limit that was learned and not said yet; 0 for none.
+    txn_ops_news: AtomicUsize,
+    /// The largest number of operations that the cluster has taken.
+    txn_ops_proven: AtomicUsize,
 }
 
 /// What a request wants, and how long it may take.
@@ -34,6 +42,8 @@ pub(crate) struct Link {
 pub(crate) struct Patience {
     intent: Intent,
     limit: Duration,
+    /// Whether nothing may be sent over a connection before it has proven its cluster.
+    proof: bool,
 }
 
 /// A token that is not printed.
@@ -50,25 +60,74 @@ impl Link {
         let endpoints = settings.parse_endpoints()?;
         let token = Token::default();
         let link = Self {
+            txn_ops: AtomicUsize::new(settings.max_txn_ops),
+            txn_ops_news: AtomicUsize::new(0),
+            txn_ops_proven: AtomicUsize::new(0),
             credentials: Credentials::new(&settings, token.clone()),
             settings: Arc::new(settings),
             token: TokenShown(token),
             reads: Lane::new(&endpoints),
             watches: Lane::new(&endpoints),
             fragment: AtomicBool::new(false),
-            cluster: AtomicU64::new(0),
+            pin: Pin::default(),
         };
         Ok((link, endpoints))
     }
 
-    /// Forgets which cluster is meant: whoever answers next is.
+    /// Forgets which cluster is meant: the next one that answers is.
     pub(crate) fn repin(&self) {
-        self.cluster.store(0, Ordering::Relaxed);
+        self.pin.forget();
+    }
+
+    /// The most operations that a transaction may have, level by level.
+    pub(crate) fn txn_ops(&self) -> usize {
+        self.txn_ops.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the cluster has taken so many operations before: then it will not refuse them.
+    pub(crate) fn takes_ops(&self, ops: usize) -> bool {
+        ops <= self.txn_ops_proven.load(Ordering::Relaxed)
+    }
+
+    /// The cluster has taken so many operations.
+    pub(crate) fn took_ops(&self, ops: usize) {
+        self.txn_ops_proven.fetch_max(ops, Ordering::Relaxed);
+        if self.txn_ops_news.swap(0, Ordering::Relaxed) > 0 {
+            tracing::info!(
+                max_txn_ops = self.txn_ops(),
+                "the cluster takes fewer operations in a transaction than expected (its \
+                 --max-txn-ops); transactions are cut to fit"
+            );
+        }
+    }
+
+    /// The cluster refused a transaction that was cut for a limit of `ops`. Nothing was written.
+    /// Returns whether a smaller limit is left to try.
+    pub(crate) fn fewer_ops(&self, ops: usize) -> bool {
+        let fewer = ops / 2;
+        if fewer == 0 {
+            return false;
+        }
+        self.txn_ops.fetch_min(fewer, Ordering::Relaxed);
+        self.txn_ops_news.store(fewer, Ordering::Relaxed);
+        self.txn_ops_proven.store(0, Ordering::Relaxed);
+        true
     }
 
     /// What to expect of a read.
     pub(crate) fn reading(&self) -> Patience {
-        Patience { intent: Intent::Read, limit: self.settings.request_timeout }
+        let limit = self.settings.request_timeout;
+        Patience { intent: Intent::Read, limit, proof: false }
+    }
+
+    /// What to expect of a read that asks for other things on the way.
+    pub(crate) fn reading_more(&self) -> Patience {
+        Patience { limit: self.settings.request_timeout.mul_f32(1.5), ..self.reading() }
+    }
+
+    /// What to expect of a watch that is opened.
+    pub(crate) fn watching(&self) -> Patience {
+        Patience { proof: true, ..self.reading() }
     }
 
     /// What to expect of a transaction of so many operations.
@@ -78,17 +137,17 @@ impl Link {
     pub(crate) fn writing(&self, ops: usize) -> Patience {
         let ops = u64::try_from(ops).unwrap_or(u64::MAX);
         let work = Duration::from_micros(ops.saturating_mul(200));
-        Patience { intent: Intent::Write, limit: self.settings.request_timeout + work }
-    }
-
-    /// Tells whether [`Link::call`] may have to send a request more than once.
-    pub(crate) fn may_resend(&self, lane: &Lane) -> bool {
-        self.credentials.is_some() || lane.len() > 1
+        let limit = self.settings.request_timeout + work;
+        Patience { intent: Intent::Write, limit, proof: true }
     }
 
     /// Sends a request, and again where that is known to be harmless: over a connection that could
     /// be made after one that could not, with a new token, and if it is a read, to each member once.
-    pub(crate) async fn call<T, Asked>(
+    ///
+    /// An answer of another cluster than the one that is meant is a failure, and its connection is
+    /// given up. No write is sent and no watch opened over a connection that has not proven its
+    /// cluster by a read.
+    pub(crate) async fn call<T: Identified, Asked>(
         &self,
         lane: &Lane,
         patience: Patience,
@@ -100,17 +159,30 @@ impl Link {
         let intent = patience.intent;
         let mut refreshed = false;
         let mut members_left = lane.len();
+        let mut ended_left = lane.len();
+        let mut away: Option<Failure> = None;
         loop {
             let token = self.token.0.generation();
             let member = lane.member(&self.settings, &self.token.0).await;
             let member = member.map_err(|error| Fault::new(&error, Intent::Read).failure(""))?;
             // Boxed: gRPC calls are large futures, and these nest in everything above.
             let asked = Box::pin(send(member.clone()));
-            let fault = match self.attempt(lane, &member, patience, asked).await {
+            let fault = match self.attempt(lane, &member, patience, members_left > 1, asked).await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             tracing::debug!(member = %member.url, cause = %fault.text, "request failed");
+            if matches!(fault.cause, FailureCause::Operations { .. }) {
+                // Another member would say the same, and the caller knows a way.
+                return Err(fault.failure(&member.url));
+            }
+            if fault.ended || is_stranger(fault.verdict.class) {
+                lane.hang_up(&member);
+            }
+            if fault.ended && ended_left > 0 {
+                ended_left -= 1;
+                continue;
+            }
             match fault.verdict.class {
                 FailureClass::Reauthenticate if self.credentials.is_some() && !refreshed => {
                     refreshed = true;
@@ -123,12 +195,25 @@ impl Link {
                 | FailureClass::Corrupt
                 | FailureClass::NotEtcd
                 | FailureClass::OtherCluster => {
-                    let harmless = fault.unsent
-                        || (intent == Intent::Read && fault.verdict.class == FailureClass::Retry);
+                    let class = fault.verdict.class;
+                    let elsewhere = class == FailureClass::Retry || is_stranger(class);
+                    let harmless = fault.unsent || (intent == Intent::Read && elsewhere);
                     lane.rotate(&member);
                     members_left = members_left.saturating_sub(1);
-                    if !harmless || members_left == 0 {
-                        return Err(fault.failure(&member.url));
+                    let failure = fault.failure(&member.url);
+                    if !harmless {
+                        return Err(failure);
+                    }
+                    // The cluster is away; that others are among its endpoints explains little.
+                    match &mut away {
+                        Some(away) if is_stranger(class) => {
+                            away.message = format!("{}; {}", away.message, failure.message);
+                        }
+                        None if class == FailureClass::Retry => away = Some(failure.clone()),
+                        Some(_) | None => {}
+                    }
+                    if members_left == 0 {
+                        return Err(away.filter(|_| is_stranger(class)).unwrap_or(failure));
                     }
                 }
                 FailureClass::Resync | FailureClass::TooLarge | FailureClass::Fatal => {
@@ -145,21 +230,61 @@ impl Link {
         lane: &Lane,
         member: &Member,
         patience: Patience,
+        others_left: bool,
         asked: impl Future<Output = Result<T, Error>>,
-    ) -> Result<T, Fault> {
+    ) -> Result<T, Fault>
+    where
+        T: Identified,
+    {
         if let Some(credentials) = self.credentials.as_ref().filter(|_| self.token.0.is_new()) {
             let mut clients = member.clients.clone();
-            let login = credentials.refresh(&mut clients, 0);
+            let login = credentials.refresh(&mut clients, 0, &self.pin);
             self.in_time(lane, member, self.reading(), login).await?;
         }
-        self.in_time(lane, member, patience, asked).await
+        if patience.proof && !member.has_proven(self.pin.meant()) {
+            let proof = self.prove(lane, member, others_left).await;
+            proof.map_err(|fault| Fault { unsent: true, ..fault })?;
+        }
+        let answer = self.in_time(lane, member, patience, asked).await?;
+        self.admit(member, answer.origin(), patience.intent, others_left)?;
+        Ok(answer)
+    }
+
+    /// Lets a connection say which cluster it leads to. Any member may answer for itself: a stale
+    /// one is of the same cluster.
+    async fn prove(&self, lane: &Lane, member: &Member, others_left: bool) -> Result<(), Fault> {
+        let mut kv = member.clients.kv.clone();
+        let key = self.settings.probe_key.as_bytes();
+        let options = GetOptions::new().with_count_only().with_serializable();
+        let asked = Box::pin(kv.get(key, Some(options)));
+        let answer = self.in_time(lane, member, self.reading(), asked).await?;
+        self.admit(member, answer.origin(), Intent::Read, others_left)
+    }
+
+    /// Holds an answer against the cluster that is meant.
+    fn admit(
+        &self,
+        member: &Member,
+        origin: Origin,
+        intent: Intent,
+        others_left: bool,
+    ) -> Result<(), Fault> {
+        match self.pin.admit(origin, others_left) {
+            Ok(()) => {
+                if origin.cluster != 0 {
+                    member.answered_as(origin.cluster);
+                }
+                Ok(())
+            }
+            Err(stranger) => Err(Fault::new(&stranger.into(), intent)),
+        }
     }
 
     /// Fetches a new token for the one of generation `stale`.
     async fn refresh(&self, lane: &Lane, member: &Member, stale: u64) -> Result<(), Failure> {
         let Some(credentials) = &self.credentials else { return Ok(()) };
         let mut clients = member.clients.clone();
-        let asked = credentials.refresh(&mut clients, stale);
+        let asked = credentials.refresh(&mut clients, stale, &self.pin);
         match self.in_time(lane, member, self.reading(), asked).await {
             Ok(()) => Ok(()),
             Err(fault) if fault.verdict.class == FailureClass::Reauthenticate => {
@@ -179,19 +304,15 @@ impl Link {
         patience: Patience,
         asked: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Fault> {
-        let Patience { intent, limit } = patience;
+        let Patience { intent, limit, .. } = patience;
         match deadline::within(limit, asked).await {
             Some(answer) => answer.map_err(|error| Fault::new(&error, intent)),
             None => {
                 lane.hang_up(member);
-                Err(Fault {
-                    verdict: Verdict {
-                        class: FailureClass::Retry,
-                        unknown: intent == Intent::Write,
-                    },
-                    text: format!("no answer within {}", deadline::shown(limit)),
-                    unsent: false,
-                })
+                let unknown = intent == Intent::Write;
+                let verdict = Verdict { class: FailureClass::Retry, unknown };
+                let text = format!("no answer within {}", deadline::shown(limit));
+                Err(Fault { cause: FailureCause::TimedOut, ..Fault::of(verdict, text) })
             }
         }
     }
@@ -209,6 +330,11 @@ impl Link {
         }
         fault.failure(url)
     }
+}
+
+/// What answers is not the cluster that was asked.
+fn is_stranger(class: FailureClass) -> bool {
+    matches!(class, FailureClass::NotEtcd | FailureClass::OtherCluster)
 }
 
 /// A refusal that a new token did not cure, or where there is no way to get one.

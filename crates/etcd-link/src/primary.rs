@@ -116,4 +116,8 @@ impl WatchRange for Primary {
     ) -> Result<Watch<PrimaryRevision>, Failure> {
         watch::open(&self.link, range, from).await
     }
+
+    fn turn_away(&self) {
+        self.link.watches.turn_away_from_current();
+    }
 }

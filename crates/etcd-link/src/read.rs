@@ -1,15 +1,25 @@
 //! Reading: the head, pages, single keys. The same for both clusters.
 
-use etcd_client::proto::PbRangeResponse;
-use etcd_client::proto::PbTxnOpResponse;
+use std::time::Duration;
+
+use etcd_client::proto::{PbRangeResponse, PbStatusResponse, PbTxnOpResponse};
 use etcd_client::{GetOptions, GetResponse, TxnOp};
 use etcd_mvcc::Revision;
 use etcd_mvcc::{
-    ClusterId, Entry, Failure, FailureClass, Head, Key, KeyRange, Page, PageRequest, Position,
+    ClusterId, DbSize, Entry, Failure, FailureCause, FailureClass, Head, Key, KeyRange, Page,
+    PageRequest, Position, RaftPosition,
 };
 
 use crate::assemble::entry;
+use crate::channel::Member;
+use crate::deadline;
+use crate::identity::{Identified, Origin};
 use crate::link::Link;
+
+/// A page of several keys that is larger is refused at its length, before it is read: its size
+/// can't be known before it is asked for, and memory is to be bounded. Four times what a walk aims
+/// at.
+const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// A range's ends as etcd takes them.
 pub(crate) fn start_of(range: &KeyRange) -> Vec<u8> {
@@ -23,6 +33,54 @@ pub(crate) fn start_of(range: &KeyRange) -> Vec<u8> {
 /// What can't come from a server that follows the protocol.
 fn broken(what: &str) -> Failure {
     Failure::new(FailureClass::Fatal, format!("the cluster's answer {what}"))
+}
+
+/// Asks a member for its status; `None` if it does not say.
+async fn status(member: &mut Member, limit: Duration) -> Option<PbStatusResponse> {
+    let asked = Box::pin(member.clients.maintenance.status());
+    deadline::within(limit, asked).await?.ok().map(|answer| answer.0)
+}
+
+/// A linearizable read, and the statuses before and after it.
+struct Around {
+    before: Option<PbStatusResponse>,
+    range: GetResponse,
+    after: Option<PbStatusResponse>,
+}
+
+impl Identified for Around {
+    fn origin(&self) -> Origin {
+        let range = self.range.origin();
+        let statuses = [&self.before, &self.after];
+        let origins = statuses.into_iter().flatten().map(|it| Origin::of(it.header.as_ref()));
+        // One of them that is of another cluster is as bad as all.
+        origins.filter(|it| it.cluster != 0).find(|it| it.cluster != range.cluster).unwrap_or(range)
+    }
+}
+
+impl Around {
+    fn position<R: Revision>(self) -> Result<Position<R>, Failure> {
+        let header = self.range.0.header.ok_or_else(|| broken("has no header"))?;
+        let by_this_member = |status: &PbStatusResponse| {
+            let member = status.header.as_ref().map_or(0, |header| header.member_id);
+            member != 0 && member == header.member_id
+        };
+        // Behind a proxy, each answer may come from another member; their logs differ.
+        let raft = self.before.as_ref().zip(self.after.as_ref()).and_then(|(before, after)| {
+            (by_this_member(before) && by_this_member(after)).then_some(RaftPosition {
+                term: header.raft_term,
+                index_before: before.raft_index,
+                index_after: after.raft_index,
+            })
+        });
+        let positive = |number: i64| u64::try_from(number).ok().filter(|&number| number > 0);
+        let db = self.after.as_ref().and_then(|status| {
+            let bytes = positive(status.db_size)?;
+            Some(DbSize { bytes, quota_bytes: positive(status.db_size_quota) })
+        });
+        let cluster = ClusterId::new(header.cluster_id);
+        Ok(Position { head: Head { cluster, revision: R::new(header.revision) }, raft, db })
+    }
 }
 
 impl Link {
@@ -43,9 +101,28 @@ impl Link {
         Ok(Head { cluster, revision: R::new(header.revision) })
     }
 
-    /// Asks for the head, and for the position of the log around it.
+    /// Asks for the head, and for the position of the log around it: three questions to one member,
+    /// over one connection. A status that is refused (some versions answer root only) or does not
+    /// come costs the position, not the head.
     pub(crate) async fn position<R: Revision>(&self) -> Result<Position<R>, Failure> {
-        Ok(Position { head: self.head().await?, raft: None, db: None })
+        let limit = self.settings.request_timeout / 4;
+        let answer = self
+            .call(&self.reads, self.reading_more(), |mut member| {
+                let key = self.settings.probe_key.as_bytes().to_vec();
+                async move {
+                    let before = status(&mut member, limit).await;
+                    let options = GetOptions::new().with_count_only();
+                    let range = member.clients.kv.get(key, Some(options)).await?;
+                    // A member that has not answered the first will not answer the second.
+                    let after = match before {
+                        Some(_) => status(&mut member, limit).await,
+                        None => None,
+                    };
+                    Ok(Around { before, range, after })
+                }
+            })
+            .await?;
+        answer.position()
     }
 
     pub(crate) async fn read_page<R: Revision>(
@@ -65,7 +142,20 @@ impl Link {
         if let Some(at) = request.at {
             options = options.with_revision(at.get());
         }
-        let answer = self.get(start_of(&request.range), options).await?.0;
+        let key = start_of(&request.range);
+        // One value can't be cut; anything else that is large can be asked for in smaller pages.
+        let bytes_max = match request.limit {
+            0 | 1 => self.settings.max_message_bytes,
+            _ => self.settings.max_message_bytes.min(PAGE_BYTES_MAX),
+        };
+        let answer = self
+            .call(&self.reads, self.reading(), |member| {
+                let (key, options) = (key.clone(), options.clone());
+                let mut kv = member.clients.kv.max_decoding_message_size(bytes_max);
+                async move { kv.get(key, Some(options)).await }
+            })
+            .await?
+            .0;
         // The header carries the newest revision, also where an older one was read.
         let newest = answer.header.ok_or_else(|| broken("has no header"))?.revision;
         Ok(Page {
@@ -83,10 +173,18 @@ impl Link {
     ) -> Result<Vec<Option<Entry<R>>>, Failure> {
         let mut entries = Vec::with_capacity(keys.len());
         let mut at = at;
-        for chunk in keys.chunks(self.settings.max_txn_ops.max(1)) {
+        let mut keys = keys;
+        while !keys.is_empty() {
+            let ops = self.txn_ops().max(1);
+            let (chunk, rest) = keys.split_at(ops.min(keys.len()));
             let (newest, found) = match chunk {
                 [key] => self.read_each(std::slice::from_ref(key), at).await?,
                 _ => match self.read_together(chunk, at).await {
+                    Err(Failure { cause: FailureCause::Operations { .. }, .. })
+                        if self.fewer_ops(ops) =>
+                    {
+                        continue;
+                    }
                     // Out of space, etcd 3.5 refuses every transaction, also one of reads.
                     Err(failure) if failure.class == FailureClass::NoSpace => {
                         self.read_each(chunk, at).await?
@@ -94,6 +192,10 @@ impl Link {
                     answer => answer?,
                 },
             };
+            if chunk.len() > 1 {
+                self.took_ops(chunk.len());
+            }
+            keys = rest;
             entries.extend(found);
             at.get_or_insert(newest);
         }

@@ -4,11 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use etcd_client::{Error, WatchOptions, WatchStream as Stream};
-use etcd_mvcc::{Batch, Failure, KeyRange, Revision, WatchStream};
+use etcd_client::{Error, WatchOptions, WatchResponse, WatchStream as Stream};
+use etcd_mvcc::{Batch, Failure, FailureClass, KeyRange, Revision, WatchStream};
 use tonic::Status;
 
 use crate::assemble::{Assembler, cancelled};
+use crate::channel::Member;
+use crate::identity::{Identified, Origin, Pin};
 use crate::link::Link;
 use crate::read::start_of;
 
@@ -16,14 +18,14 @@ use crate::read::start_of;
 pub struct Watch<R> {
     link: Arc<Link>,
     stream: Stream,
-    url: Arc<str>,
+    member: Member,
     assembler: Assembler<R>,
     ended: Option<Failure>,
 }
 
 impl<R: Revision> fmt::Debug for Watch<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watch").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("Watch").field("url", &self.member.url).finish_non_exhaustive()
     }
 }
 
@@ -46,23 +48,38 @@ pub(crate) async fn open<R: Revision>(
         options = options.with_fragment();
     }
     let start = start_of(&range);
-    let (stream, url) = link
-        .call(&link.watches, link.reading(), |mut member| {
+    let Opened { stream, member } = link
+        .call(&link.watches, link.watching(), |mut member| {
             let (start, options) = (start.clone(), options.clone());
             async move {
                 let stream = member.clients.watch.watch(start, Some(options)).await?;
-                Ok((created(stream, from.get()).await?, member.url))
+                let stream = created(stream, from.get(), &link.pin).await?;
+                Ok(Opened { stream, member })
             }
         })
         .await?;
-    Ok(Watch { link: link.clone(), stream, url, assembler: Assembler::new(from), ended: None })
+    Ok(Watch { link: link.clone(), stream, member, assembler: Assembler::new(from), ended: None })
+}
+
+/// A watch that stands.
+struct Opened {
+    stream: Stream,
+    member: Member,
+}
+
+impl Identified for Opened {
+    /// Its first answer was looked at before.
+    fn origin(&self) -> Origin {
+        Origin::default()
+    }
 }
 
 /// Reads the first answer: the watch stands, or why not.
-async fn created(mut stream: Stream, from: i64) -> Result<Stream, Error> {
+async fn created(mut stream: Stream, from: i64, pin: &Pin) -> Result<Stream, Error> {
     let Some(answer) = stream.message().await? else {
         return Err(Status::unavailable("the member ended the watch at once").into());
     };
+    pin.verify(answer.origin())?;
     let answer = answer.0;
     if answer.canceled {
         return Err(cancelled(&answer).into());
@@ -82,6 +99,13 @@ async fn created(mut stream: Stream, from: i64) -> Result<Stream, Error> {
     Ok(stream)
 }
 
+impl<R: Revision> Watch<R> {
+    fn accept(&mut self, answer: WatchResponse) -> Result<Option<Batch<R>>, Error> {
+        self.link.pin.verify(answer.origin())?;
+        self.assembler.accept(answer.0)
+    }
+}
+
 impl<R: Revision> WatchStream for Watch<R> {
     type Revision = R;
 
@@ -91,7 +115,7 @@ impl<R: Revision> WatchStream for Watch<R> {
         }
         loop {
             let error = match self.stream.message().await {
-                Ok(Some(answer)) => match self.assembler.accept(answer.0) {
+                Ok(Some(answer)) => match self.accept(answer) {
                     Ok(Some(batch)) => return Ok(batch),
                     Ok(None) => continue,
                     Err(error) => error,
@@ -99,7 +123,10 @@ impl<R: Revision> WatchStream for Watch<R> {
                 Ok(None) => Status::unavailable("the member ended the watch").into(),
                 Err(error) => error,
             };
-            let failure = self.link.watch_ended(&error, &self.url);
+            let failure = self.link.watch_ended(&error, &self.member.url);
+            if failure.class != FailureClass::Resync {
+                self.link.watches.turn_away(&self.member);
+            }
             self.ended = Some(failure.clone());
             return Err(failure);
         }
@@ -114,13 +141,13 @@ pub(crate) async fn compacted<R: Revision>(link: &Link) -> Result<Option<R>, Fai
         return Ok(None);
     }
     let key = link.settings.probe_key.as_bytes();
-    let revision = link
-        .call(&link.watches, link.reading(), |mut member| async move {
+    let answer = link
+        .call(&link.watches, link.watching(), |mut member| async move {
             let options = WatchOptions::new().with_start_revision(1);
             let mut stream = member.clients.watch.watch(key, Some(options)).await?;
             while let Some(answer) = stream.message().await? {
                 if answer.compact_revision() > 0 {
-                    return Ok(answer.compact_revision());
+                    return Ok(answer);
                 }
                 if answer.canceled() {
                     return Err(cancelled(&answer.0).into());
@@ -129,5 +156,5 @@ pub(crate) async fn compacted<R: Revision>(link: &Link) -> Result<Option<R>, Fai
             Err(Status::unavailable("the member ended the watch").into())
         })
         .await?;
-    Ok(Some(R::new(revision)))
+    Ok(Some(R::new(answer.compact_revision())))
 }

@@ -91,6 +91,7 @@ impl Config {
     ///
     /// A usage error that names the flag, or the field that has none.
     pub fn new(flags: FileConfig, file: FileConfig) -> Result<Self, Failure> {
+        check_rewrite(&flags.scope, &file.scope)?;
         let config = Self { merged: over(over(flags, file), defaults()) };
         config.check_name()?;
         config.check_numbers()?;
@@ -268,6 +269,33 @@ impl Config {
     }
 }
 
+/// Refuses two rewrites, by the names under which they were given.
+fn check_rewrite(flags: &Scope, file: &Scope) -> Result<(), Failure> {
+    let dest = flags.dest_prefix.as_ref().or(file.dest_prefix.as_ref());
+    let strip = flags.no_dest_prefix.or(file.no_dest_prefix).unwrap_or(false);
+    if dest.is_none() || !strip {
+        return Ok(());
+    }
+    let dest = given_as("dest_prefix", flags.dest_prefix.is_some());
+    let strip = given_as("no_dest_prefix", flags.no_dest_prefix.is_some());
+    Err(Failure::usage(format!(
+        "{strip} and {dest}: one removes the prefix, the other replaces it; give one of them"
+    )))
+}
+
+/// Names a setting of the scope as it was given: as a flag, as a variable, or in the file.
+pub(crate) fn given_as(field: &str, outside_the_file: bool) -> String {
+    if !outside_the_file {
+        return format!("scope.{field} in the configuration file");
+    }
+    let flag = format!("--{}", field.replace('_', "-"));
+    let variable = format!("ETCD_SYNC_{}", field.to_uppercase());
+    let typed = std::env::args().any(|arg| {
+        arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    if !typed && std::env::var_os(&variable).is_some() { variable } else { flag }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -316,6 +344,21 @@ mod tests {
             serde_json::to_value(again.as_file()).unwrap(),
             serde_json::to_value(shown.as_file()).unwrap()
         );
+    }
+
+    #[test]
+    fn two_rewrites_are_named_as_they_were_given() {
+        let dest = "scope: {prefixes: [a], dest_prefix: b}";
+        let strip = "scope: {prefixes: [a], no_dest_prefix: true}";
+        let both = "scope: {prefixes: [a], dest_prefix: b, no_dest_prefix: true}";
+        let told = |flags, under| Config::new(file(flags), file(under)).unwrap_err().message;
+        let (in_flags, in_file) =
+            ("--dest-prefix:", "scope.dest_prefix in the configuration file:");
+        assert!(told(dest, strip).contains(in_flags), "{}", told(dest, strip));
+        assert!(told(strip, dest).contains(in_file), "{}", told(strip, dest));
+        assert!(told(both, "").starts_with("--no-dest-prefix and --dest-prefix:"));
+        let off = "scope: {no_dest_prefix: false}";
+        assert!(Config::new(file(off), file(both)).is_ok(), "the flag wins");
     }
 
     #[test]

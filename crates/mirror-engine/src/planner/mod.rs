@@ -41,7 +41,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use etcd_mvcc::{
-    ClusterId, Entry, Expect, Failure, FailureClass, Guard, PrimaryRevision, Revision,
+    ClusterId, Entry, Expect, Failure, FailureClass, Guard, PageSizes, PrimaryRevision, Revision,
     StandbyRevision,
 };
 use keyspace_filter::Scope;
@@ -140,6 +140,13 @@ pub struct Planner {
     resync: Option<&'static str>,
     /// Today's limit of a request, learned from refusals.
     request_bytes: usize,
+    /// The largest request that the standby has taken, and the smallest that it has refused.
+    bytes_taken: usize,
+    bytes_refused: usize,
+    /// The most operations of a transaction, learned from refusals.
+    request_ops: usize,
+    /// What was learned of the size of pages: it outlives every start over.
+    page_sizes: PageSizes,
     /// The role allows to watch every key: then each revision of the primary is seen to pass.
     watch_all: bool,
     /// What was found out about the guard that blocks, across rechecks.
@@ -174,6 +181,7 @@ impl Planner {
     pub fn new(scope: Scope, settings: Settings) -> Self {
         let request_bytes = settings.txn.request_bytes;
         let own = OwnKeys::new(&settings.name);
+        let page_sizes = settings.walk.into();
         Self {
             own,
             settings,
@@ -203,6 +211,10 @@ impl Planner {
             failures: 0,
             resync: None,
             request_bytes,
+            bytes_taken: 0,
+            bytes_refused: usize::MAX,
+            request_ops: usize::MAX,
+            page_sizes,
             watch_all: true,
             survey_memory: None,
             first_standing: true,
@@ -398,6 +410,11 @@ impl Planner {
             | FailureClass::TooLarge
             | FailureClass::Fatal => self.start_over(&failure.message),
         }
+    }
+
+    fn count_error(&mut self, peer: Peer, failure: &Failure) {
+        let count = (peer.as_str(), failure.class.as_str());
+        *self.status.counters.errors.entry(count).or_default() += 1;
     }
 
     /// Forgets everything and starts again from what is stored, after a pause that grows.

@@ -19,9 +19,11 @@
 mod alone;
 mod faults;
 mod foreign_answers;
+mod freshness;
 mod guards;
 mod judge;
 mod kubernetes;
+mod limits;
 mod operator;
 mod orders;
 mod parking;

@@ -8,8 +8,8 @@ use crate::judge::Looks;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
-    Batch, Change, ClusterId, Commit, Committed, Failure, FailureClass, Group, Head, Key, KeyRange,
-    Op, Page, PrimaryRevision, Revision, StandbyRevision, Txn, Value,
+    Batch, Change, ClusterId, Commit, Committed, Failure, FailureCause, FailureClass, Group, Head,
+    Key, KeyRange, Op, Page, PrimaryRevision, Revision, StandbyRevision, Txn, Value,
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
@@ -837,7 +837,8 @@ impl World {
         let takes = Duration::from_millis(bytes as u64 * 1_000 / link.bytes_per_second);
         runner.now += takes.min(link.deadline);
         if takes > link.deadline {
-            return Err(Failure::new(FailureClass::Retry, "no answer in time"));
+            let failure = Failure::new(FailureClass::Retry, "no answer in time");
+            return Err(failure.because(FailureCause::TimedOut));
         }
         page
     }

@@ -21,8 +21,8 @@ use self::source::Source;
 pub use self::source::{Room, Sources};
 use crate::check::one_line;
 use crate::health::{Check, liveness, readiness, verbose};
-use crate::metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, render};
-use crate::page::{STYLE, page};
+use crate::metrics::{Exposition, render};
+use crate::page::{SCRIPT, STYLE, page};
 
 /// The most characters of a path that an answer repeats.
 const PATH_CHARS_MAX: usize = 200;
@@ -50,6 +50,7 @@ pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/page.css", get(|| async { styled(STYLE, "text/css; charset=utf-8") }))
+        .route("/page.js", get(|| async { styled(SCRIPT, "text/javascript; charset=utf-8") }))
         .route("/check", get(check::check).head(check::last_check))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status_json))
@@ -117,13 +118,14 @@ fn health(name: &str, checks: &[Check], query: Option<&str>) -> Response<Body> {
 }
 
 async fn metrics(State(source): State<Arc<Source>>, headers: HeaderMap) -> Response<Body> {
-    let kind = if accepts(&headers, "application/openmetrics-text") {
-        CONTENT_TYPE_OPENMETRICS
+    let exposition = if accepts(&headers, "application/openmetrics-text") {
+        Exposition::OpenMetrics
     } else {
-        CONTENT_TYPE_TEXT
+        Exposition::Text
     };
     let totals = source.checks.as_ref().map(crate::Checks::totals);
-    answer(StatusCode::OK, kind, render(&source.report(), totals.as_ref()))
+    let text = render(&source.report(), totals.as_ref(), exposition);
+    answer(StatusCode::OK, exposition.content_type(), text)
 }
 
 async fn status_json(State(source): State<Arc<Source>>) -> Response<Body> {

@@ -7,7 +7,7 @@
 //! after an interruption, so that its order is the same again, and a place in it is a number.
 
 use etcd_mvcc::{Committed, Entry, Expect, Failure, FailureClass, Key, Op, PrimaryRevision};
-use etcd_mvcc::{WalkLimits, Write};
+use etcd_mvcc::{PageSizes, Write};
 use keyspace_filter::Scope;
 
 use super::differences::{Difference, Differences, Next};
@@ -40,7 +40,7 @@ impl Mend {
     /// Begins, or goes on, at `position` of the repair that `record` tells of.
     pub(super) fn new(
         scope: &Scope,
-        limits: WalkLimits,
+        sizes: PageSizes,
         order: WriteOrder,
         record: &RepairRecord,
         position: &RepairPosition,
@@ -51,7 +51,7 @@ impl Mend {
             position.deleting = true;
         }
         // What is deleted tells by its value who owns it; what is written, by the primary's.
-        let comparison = Comparison::new(scope, limits, position.deleting, false)
+        let comparison = Comparison::new(scope, sizes, position.deleting, false)
             .pinned(record.revision, Some(record.standby_revision));
         let kinds = if position.deleting { record.kinds.deletions() } else { record.kinds.puts() };
         // Nothing to delete: no need to look for it.
@@ -121,7 +121,7 @@ impl Mend {
         let (orphans, left) = self.queue.release(true);
         debug_assert!(orphans.is_empty() && !left, "{orphans:?}");
         self.queue.skip_released(done);
-        let deletions = self.deletions.take(DELETIONS_MAX);
+        let deletions = self.deletions.take(DELETIONS_MAX, usize::MAX);
         self.waiting = Some(self.queue.released() + deletions.len() as u64);
         let done = usize::try_from(done).unwrap_or(usize::MAX);
         deletions.into_iter().skip(done).for_each(|write| self.queue.outbox.push(write));
@@ -189,7 +189,7 @@ impl Planner {
     }
 
     fn find_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(repair) = &mut following.repair else { return };
         if let Stage::Mend(mend) = &mut repair.stage {
@@ -198,7 +198,7 @@ impl Planner {
     }
 
     fn fetch_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some((record, mend)) = self.mend() else { return };
         let at = Some(record.revision);
         let Some(keys) = mend.queue.next_fetch(&limits) else { return };
@@ -226,8 +226,8 @@ impl Planner {
     }
 
     fn send_mends(&mut self) {
-        let limits = self.settings.txn;
-        let (scope, walk, order) = (self.scope.clone(), self.settings.walk, self.settings.order);
+        let limits = self.txn_limits();
+        let (scope, sizes, order) = (self.scope.clone(), self.page_sizes, self.settings.order);
         let Some((record, mend)) = self.mend() else { return };
         let outbox = &mend.queue.outbox;
         let flushing = mend.found_all && (mend.waiting.is_none() || mend.queue.is_spent());
@@ -239,7 +239,7 @@ impl Planner {
         }
         if !mend.position.deleting && record.planned.surplus > 0 {
             let deletions = RepairPosition { deleting: true, ..RepairPosition::default() };
-            *mend = Mend::new(&scope, walk, order, record, &deletions);
+            *mend = Mend::new(&scope, sizes, order, record, &deletions);
             return;
         }
         let reason = match record.skipped {
@@ -250,7 +250,7 @@ impl Planner {
     }
 
     fn commit_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let begun = self.repairs.begun().is_some();
         let unnamed = self.ledger.is_unnamed();
         let Some(checkpoint) = self.checkpoint.clone() else { return };
