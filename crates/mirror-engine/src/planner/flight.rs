@@ -215,7 +215,8 @@ impl Planner {
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
         }
-        if !matches!(flight.then, Then::Claimed | Then::Enrolled) {
+        // What only stores witnesses or ledger entries says nothing of the value that waits.
+        if written || flight.then == Then::CopyClosed {
             self.unblock_writes();
         }
         match flight.then {
