@@ -24,6 +24,7 @@ mod guards;
 mod judge;
 mod kubernetes;
 mod limits;
+mod loops;
 mod operator;
 mod orders;
 mod parking;

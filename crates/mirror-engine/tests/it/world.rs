@@ -302,6 +302,8 @@ pub(crate) struct World {
     /// What the standby can take, for the processes that are started from now on.
     pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
+    /// The incarnation of the primary whose history is mirrored.
+    mirrored_incarnation: u64,
     /// Both are old: what a watch that begins at the compacted revision has of deletions there is
     /// lost (etcd-io/etcd#19179).
     pub(crate) loses_deletes: bool,
@@ -353,6 +355,7 @@ impl World {
             operator: Operator::default(),
             judge: None,
             last_whole: None,
+            mirrored_incarnation: 0,
             loses_deletes: false,
             link: None,
             broken: Broken::default(),
@@ -915,7 +918,8 @@ impl World {
     /// I1, I2, I3, I4: what a whole checkpoint says is so, and it never goes back.
     fn invariant_a_whole_checkpoint_is_a_pair(&mut self) {
         let Some((checkpoint, written_at)) = self.checkpoint() else { return };
-        if !checkpoint.is_whole() {
+        // What was written under a history that is gone can't be compared with it.
+        if !checkpoint.is_whole() || self.primary.incarnation() != self.mirrored_incarnation {
             return;
         }
         let primary = self.mirrored(self.primary_in_scope(checkpoint.revision));
@@ -1024,6 +1028,7 @@ impl World {
     /// What was promised of the old history does not bind the new one.
     pub(crate) fn forget_history(&mut self) {
         self.last_whole = None;
+        self.mirrored_incarnation = self.primary.incarnation();
     }
 
     /// Ends the faults and the load, and waits until a mirror follows at the primary's head.
