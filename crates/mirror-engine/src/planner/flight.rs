@@ -118,6 +118,13 @@ impl Planner {
 
     /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
     fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
+        // What is stored bears witness of a history that was given up.
+        let void = std::mem::take(&mut self.book_void);
+        let key = self.own.history.clone();
+        self.new_book_op(record, bytes).or_else(|| void.then_some(Op::Delete { key }))
+    }
+
+    fn new_book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
         if !self.book_is_due() || !record.is_whole() || record.revision < self.book.newest() {
             return None;
         }
@@ -208,7 +215,8 @@ impl Planner {
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
         }
-        if !matches!(flight.then, Then::Claimed | Then::Enrolled) {
+        // What only stores witnesses or ledger entries says nothing of the value that waits.
+        if written || flight.then == Then::CopyClosed {
             self.unblock_writes();
         }
         match flight.then {
