@@ -175,10 +175,11 @@ impl CommitTxn for Standby {
             if !link.takes_ops(shape.cost) {
                 txn = Some(asked.clone());
             }
+            let patience = link.writing(leaves, asked.size());
             let resend = link.may_resend(&shared.txns);
             let mut request = Some(txn::build(asked, &shape));
             let answer = link
-                .call(&shared.txns, link.writing(leaves), |mut member| {
+                .call(&shared.txns, patience, |mut member| {
                     let request = if resend { request.clone() } else { request.take() };
                     async move { member.clients.kv.txn(request.unwrap_or_default()).await }
                 })
