@@ -149,7 +149,7 @@ impl Link {
             _ => self.settings.max_message_bytes.min(PAGE_BYTES_MAX),
         };
         let answer = self
-            .call(&self.reads, self.reading(), |member| {
+            .call(&self.pages, self.reading(), |member| {
                 let (key, options) = (key.clone(), options.clone());
                 let mut kv = member.clients.kv.max_decoding_message_size(bytes_max);
                 async move { kv.get(key, Some(options)).await }

@@ -181,9 +181,10 @@ impl CommitTxn for Standby {
             if !link.takes_ops(shape.cost) {
                 txn = Some(asked.clone());
             }
+            let patience = link.writing(leaves, asked.size());
             let request = txn::build(asked, &shape);
             let answer = link
-                .call(&shared.txns, link.writing(leaves), |mut member| {
+                .call(&shared.txns, patience, |mut member| {
                     let request = request.clone();
                     async move { member.clients.kv.txn(request).await }
                 })
