@@ -42,18 +42,16 @@ async fn assert_released_by_its_digest_only(
     assert_eq!(held(standby).await.keys, before.keys, "{guard}: the standby was touched");
     let release = release_command(mirror).await;
     let other = "0123456789abcdef0123456789abcdef";
-    give(mirror, &["resync".into(), "--accept".into(), other.into()]);
-    let refused = mirror
-        .wait_for("the other plan is refused", |status| {
-            let release = status["blocked"]["release"].as_str().unwrap_or_default();
-            release.contains(other) && release.contains("is not this one")
-        })
-        .await;
-    assert_eq!(refused["state"], "blocked", "{refused}");
+    let refused = mirror.verb(&["resync", "--accept", other]);
+    assert_refused(&refused, 4, &[other, &release[2], "etcd-sync resync --accept"]);
+    // Neither does it begin to repair: that would not be looked at.
+    let repair = mirror.verb(&["repair", "--execute", "--accept", other]);
+    assert_refused(&repair, 4, &["blocked", guard, &release[2]]);
     assert_eq!(held(standby).await.keys, before.keys, "{guard}: the standby was touched");
     assert_eq!(release_command(mirror).await, release, "nothing moved, so the plan is the same");
+    // It waits for the outcome.
     give(mirror, &release);
-    mirror.wait_for_state("following").await;
+    assert_eq!(mirror.status().await.unwrap()["state"], "following");
     assert_caught_up(mirror, primary, standby).await;
     put(&mut primary.client().await, "/after", "released").await;
     assert_caught_up(mirror, primary, standby).await;
@@ -104,7 +102,8 @@ async fn a_primary_restored_from_an_older_copy_blocks() {
     assert_released_by_its_digest_only(&mut mirror, guard, &before, &primary, &standby).await;
 }
 
-#[tokio::test]
+// The proxy goes on while an order waits for its outcome.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restored_primary_blocks_also_once_it_has_overtaken_the_checkpoint() {
     let (mut primary, standby) = pair().await;
     fill(&mut primary.client().await, "/a/", 30, "1").await;
@@ -217,13 +216,9 @@ async fn a_plan_is_refused_once_what_it_deletes_has_changed() {
     // One of the keys to be deleted is back: not what was agreed to.
     put(&mut primary.client().await, "/a/00050", "back").await;
     let before = held(&standby).await;
-    give(&mirror, &release);
-    mirror
-        .wait_for("the plan of before is refused", |status| {
-            let text = status["blocked"]["release"].as_str().unwrap_or_default();
-            text.contains(&release[2]) && text.contains("is not this one")
-        })
-        .await;
+    // By the command, if the mirror has stored its new plan by now; else by the mirror.
+    let refused = mirror.verb(&["resync", "--accept", &release[2]]);
+    assert_refused(&refused, 4, &[&release[2], "current plan", "etcd-sync resync --accept"]);
     assert_eq!(held(&standby).await.keys, before.keys);
     let renewed = eventually("a plan of today", Duration::from_secs(20), async || {
         Some(release_command(&mirror).await).filter(|renewed| *renewed != release)

@@ -14,5 +14,6 @@ mod leadership;
 mod nospace;
 mod not_etcd;
 mod outages;
+mod stale;
 mod support;
 mod usage;

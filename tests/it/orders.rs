@@ -22,6 +22,15 @@ async fn data(pair: &Pair) -> Dump {
     dump(&pair.standby.client().await).await.filtered(everything)
 }
 
+/// Waits until the lease of an instance that was killed has ended.
+async fn wait_for_no_leader(pair: &Pair) {
+    let client = pair.standby.client().await;
+    eventually("the leader key is gone", Duration::from_secs(20), async || {
+        value(&client, "/etcd-sync/default/leader").await.is_none().then_some(())
+    })
+    .await;
+}
+
 /// Waits until `etcd-sync status` names this state; returns its exit code.
 async fn stored_state(mirror: &Mirror, state: &str) -> Option<i32> {
     eventually(&format!("status says {state}"), Duration::from_secs(20), async || {
@@ -36,13 +45,24 @@ async fn a_paused_mirror_writes_nothing_until_it_is_resumed() {
     let pair = Pair::start().await;
     let mut primary = pair.primary.client().await;
     primary.put("/a", "1", None).await.unwrap();
-    let mut mirror = pair.mirror().start();
+    let mut mirror = pair.mirror().flag("--leader-lease").flag("3s").start();
     mirror.wait_for_state("following").await;
     pair.assert_equal(&mut mirror).await;
     assert_eq!(stored_state(&mirror, "following").await, Some(0));
 
-    done(&mirror.verb(&["pause"]));
-    mirror.wait_for_state("paused").await;
+    // Accepting what nobody asked for is refused, and says so.
+    let none = mirror.verb(&["resync", "--accept", "0123", "-o", "json"]);
+    assert_eq!(none.status.code(), Some(4), "{none:?}");
+    let said = json(&none);
+    assert_eq!(said["verdict"], "action-needed", "{said}");
+    assert!(said["reason"].as_str().unwrap().contains("not blocked (it is `following`)"), "{said}");
+
+    // The order waits for its outcome.
+    let paused = mirror.verb(&["pause", "-o", "json"]);
+    done(&paused);
+    let said = json(&paused);
+    assert_eq!((&said["verdict"], &said["mirror"]), (&"ok".into(), &"default".into()), "{said}");
+    assert_eq!(mirror.status().await.unwrap()["state"], "paused");
     let before = data(&pair).await;
     primary.put("/a", "2", None).await.unwrap();
     primary.put("/b", "1", None).await.unwrap();
@@ -53,8 +73,14 @@ async fn a_paused_mirror_writes_nothing_until_it_is_resumed() {
     assert_eq!(stored_state(&mirror, "paused").await, Some(1));
     assert_eq!(data(&pair).await.keys, before.keys);
 
-    // The order outlives the process.
+    // The order outlives the process. Given to nobody, it says so, and is kept.
     mirror.kill();
+    wait_for_no_leader(&pair).await;
+    let unanswered = mirror.verb(&["pause"]);
+    assert_eq!(unanswered.status.code(), Some(3), "{unanswered:?}");
+    let said = String::from_utf8_lossy(&unanswered.stderr);
+    assert!(said.contains("no instance holds the leader key"), "{said}");
+    done(&mirror.verb(&["pause", "--wait=false"]));
     mirror.restart();
     mirror.wait_for_state("paused").await;
     primary.put("/c", "1", None).await.unwrap();
@@ -64,7 +90,7 @@ async fn a_paused_mirror_writes_nothing_until_it_is_resumed() {
     assert_eq!(data(&pair).await.keys, before.keys);
 
     done(&mirror.verb(&["resume"]));
-    mirror.wait_for_state("following").await;
+    assert_eq!(mirror.status().await.unwrap()["state"], "following");
     pair.assert_equal(&mut mirror).await;
     assert_eq!(stored_state(&mirror, "following").await, Some(0));
     pair.check_histories().await;
@@ -137,15 +163,21 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     let digest = fourth["digest"].as_str().unwrap();
     assert!(release.contains(digest), "{release} is not the plan {digest}");
     let stale = plan["digest"].as_str().unwrap();
-    done(&mirror.verb(&["resync", "--accept", stale]));
-    mirror
-        .wait_for("a plan that is no longer true is refused", |status| {
-            status["blocked"]["release"].as_str().is_some_and(|text| text.contains(stale))
-        })
-        .await;
+    let refused = mirror.verb(&["resync", "--accept", stale]);
+    assert_eq!(refused.status.code(), Some(4), "{refused:?}");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(said.contains(digest) && said.contains(stale), "{said}");
+    // Its checkpoint is compacted: no plan of a repair can be made, and the reason is the guard.
+    for verb in ["repair", "resync"] {
+        let output = mirror.verb(&[verb]);
+        assert_eq!(output.status.code(), Some(4), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("the mirror is blocked (too_many_deletes)"), "{said}");
+        assert!(said.contains(&format!("etcd-sync resync --accept {digest}")), "{said}");
+    }
     assert_eq!(value(&standby, "/k/00000").await.as_deref(), Some(b"0".as_slice()));
     done(&mirror.verb(&["resync", "--accept", digest]));
-    mirror.wait_for_state("following").await;
+    assert_eq!(mirror.status().await.unwrap()["state"], "following");
     mirror.wait_for_checkpoint(head(&primary).await).await;
     assert_eq!(value(&standby, "/own").await.as_deref(), Some(b"mine".as_slice()));
     standby.delete("/own", None).await.unwrap();

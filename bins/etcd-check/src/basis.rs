@@ -1,15 +1,10 @@
 //! What a check can rest on: a mirror's pair, or two heads.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
 use etcd_mvcc::PrimaryRevision;
-use mirror_engine::orders::Stored;
-use monitor_api::StatusReport;
+use mirror_audit::stored_status;
+use mirror_engine::freshness::Look;
 
 use crate::options::Options;
-
-/// A mirror that has said nothing for this long does not run. It speaks every 5 s.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 /// What the comparison rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,19 +33,17 @@ impl Basis {
     }
 }
 
-/// Chooses from what was asked for, and what a mirror has left on the standby.
-pub(crate) fn basis(options: &Options, stored: &Stored) -> Basis {
+/// Chooses from what was asked for, if that says it all.
+pub(crate) fn asked_for(options: &Options) -> Option<Basis> {
     if options.no_mirror {
-        return Basis::Heads { why: "--no-mirror was given" };
+        return Some(Basis::Heads { why: "--no-mirror was given" });
     }
-    if let Some(revision) = options.at_revision {
-        return Basis::Past(revision);
-    }
-    let status = stored
-        .status
-        .as_ref()
-        .and_then(|json| serde_json::from_slice::<StatusReport>(json.expose()).ok());
-    let Some(status) = status.filter(is_fresh) else {
+    options.at_revision.map(Basis::Past)
+}
+
+/// Chooses from what a mirror has left on the standby.
+pub(crate) fn basis(look: &Look) -> Basis {
+    let Some(status) = stored_status(look).filter(|status| status.age_seconds_max.is_some()) else {
         return Basis::Heads { why: "no mirror runs" };
     };
     let refusal = match status.state.as_str() {
@@ -60,19 +53,21 @@ pub(crate) fn basis(options: &Options, stored: &Stored) -> Basis {
     Basis::Mirror { refusal }
 }
 
-fn is_fresh(status: &StatusReport) -> bool {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    status.observed_at.is_some_and(|at| now.saturating_sub(at) <= SILENCE_MAX.as_secs())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use clap::Parser as _;
     use etcd_mvcc::{Revision as _, Value};
+    use mirror_engine::freshness::{Age, Silence};
+    use mirror_engine::orders::Stored;
+    use monitor_api::StatusReport;
 
     use super::*;
     use crate::flags::CheckFlags;
     use crate::values::Format;
+
+    const FRESH: Age = Age::AtMost(Duration::from_secs(3));
 
     #[derive(clap::Parser)]
     struct Only {
@@ -80,37 +75,34 @@ mod tests {
         flags: CheckFlags,
     }
 
-    fn options(args: &[&str]) -> Options {
+    fn asked(args: &[&str]) -> Option<Basis> {
         let args = ["etcd-check"].iter().chain(args);
-        Options::new(Only::parse_from(args).flags, Format::Text).unwrap()
+        asked_for(&Options::new(Only::parse_from(args).flags, Format::Text).unwrap())
     }
 
-    fn stored(state: &str, age: u64) -> Stored {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let report = StatusReport {
-            state: state.into(),
-            observed_at: Some(now - age),
-            ..StatusReport::default()
-        };
+    fn look(state: &str, age: Age) -> Look {
+        // Whatever a clock says of when it was written.
+        let observed_at = Some(u64::MAX);
+        let report = StatusReport { state: state.into(), observed_at, ..StatusReport::default() };
         let json = serde_json::to_vec(&report.judged()).unwrap();
-        Stored { status: Some(Value::from(json)), ..Stored::default() }
+        let stored = Stored { status: Some(Value::from(json)), ..Stored::default() };
+        Look { stored, age, alarms: Vec::new() }
     }
 
     #[test]
     fn a_mirror_that_runs_pins_a_pair_and_a_silent_one_does_not() {
-        let asked = options(&[]);
-        let running = basis(&asked, &stored("following", 3));
+        let running = basis(&look("following", FRESH));
         assert_eq!(running, Basis::Mirror { refusal: None });
-        for silent in [stored("following", 300), Stored::default()] {
-            assert!(!basis(&asked, &silent).rests_on_a_mirror());
-        }
+        let silent = look("following", Age::Unknown(Silence::NoLeader(Duration::from_secs(6))));
+        assert!(!basis(&silent).rests_on_a_mirror());
+        let never = Look { stored: Stored::default(), ..silent };
+        assert!(!basis(&never).rests_on_a_mirror());
     }
 
     #[test]
     fn a_mirror_between_two_states_has_no_pair_to_rely_on() {
         for state in ["starting", "copying", "blocked", "something new"] {
-            let Basis::Mirror { refusal: Some(why) } = basis(&options(&[]), &stored(state, 3))
-            else {
+            let Basis::Mirror { refusal: Some(why) } = basis(&look(state, FRESH)) else {
                 panic!("{state}");
             };
             assert!(why.contains(state), "{why}");
@@ -119,9 +111,10 @@ mod tests {
 
     #[test]
     fn what_was_asked_for_wins() {
-        let past = basis(&options(&["--at-revision", "7"]), &stored("following", 3));
-        assert_eq!(past, Basis::Past(PrimaryRevision::new(7)));
-        let heads = basis(&options(&["--no-mirror"]), &stored("following", 3));
+        let past = asked(&["--at-revision", "7"]);
+        assert_eq!(past, Some(Basis::Past(PrimaryRevision::new(7))));
+        let heads = asked(&["--no-mirror"]).unwrap();
         assert!(!heads.rests_on_a_mirror());
+        assert_eq!(asked(&[]), None);
     }
 }

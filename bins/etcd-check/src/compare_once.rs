@@ -6,16 +6,17 @@ use std::sync::Arc;
 
 use consistency_checker::{CheckSettings, Progress, View};
 use etcd_link::{Primary, Standby};
-use etcd_mvcc::{Failure as Unread, Key, ReadHead as _};
+use etcd_mvcc::{Failure as Unread, Key, KeyRange, Side, distinct};
 use indicatif::MultiProgress;
 use keyspace_filter::Scope;
 use mirror_audit::{AuditSettings, Auditor};
 use mirror_config::{Config, Exit, Failure, parts};
 use mirror_engine::RepairKinds;
+use mirror_engine::freshness::Observer;
 use mirror_engine::orders::{self, Stored};
 use monitor_api::{CheckReport, CheckVerdict};
 
-use crate::basis::{Basis, basis};
+use crate::basis::{Basis, asked_for, basis};
 use crate::interrupt::until_interrupted;
 use crate::options::Options;
 use crate::{progress, show};
@@ -34,10 +35,18 @@ pub(crate) fn compare_once(
         tracing::warn!("scope: {warning}");
     }
     until_interrupted(async {
-        refuse_one_cluster(&primary, &standby).await?;
-        let stored =
-            orders::read_state(&standby, config.name()).await.map_err(Failure::undecided)?;
-        let basis = basis(options, &stored);
+        refuse_one_cluster(&primary, &standby, &scope.primary_hull()).await?;
+        let (basis, stored) = match asked_for(options) {
+            Some(basis) => {
+                let stored = orders::read_state(&standby, config.name()).await;
+                (basis, stored.map_err(Failure::undecided)?)
+            }
+            None => {
+                let look = Observer::default().look(&standby, config.name()).await;
+                let look = look.map_err(Failure::undecided)?;
+                (basis(&look), look.stored)
+            }
+        };
         let view =
             view(config, scope, &basis, &stored)?.of_namespaces(options.namespaces.iter().cloned());
         let auditor = Auditor::new(primary, standby, view, config.name(), settings(options));
@@ -113,19 +122,19 @@ fn settings(options: &Options) -> AuditSettings {
     }
 }
 
-async fn refuse_one_cluster(primary: &Primary, standby: &Standby) -> Result<(), Failure> {
+async fn refuse_one_cluster(
+    primary: &Primary,
+    standby: &Standby,
+    range: &KeyRange,
+) -> Result<(), Failure> {
     let unread = |side: &'static str| {
         move |failure: Unread| Failure::undecided(format!("the {side}: {failure}"))
     };
-    let there = primary.head().await.map_err(unread("primary"))?.cluster;
-    let here = standby.head().await.map_err(unread("standby"))?.cluster;
-    if there == here {
-        return Err(Failure::refused(format!(
-            "both ends are the same cluster ({here}): point --primary-endpoints and \
-             --standby-endpoints at two different etcds"
-        )));
+    match distinct(primary, standby, range).await {
+        Ok(told_apart) => told_apart.map_err(Failure::refused),
+        Err((Side::Primary, failure)) => Err(unread("primary")(failure)),
+        Err((Side::Standby, failure)) => Err(unread("standby")(failure)),
     }
-    Ok(())
 }
 
 /// What to look at. A mirror's pair holds for the mirror's scope: `--prefix` may choose from it,

@@ -1,5 +1,8 @@
 //! The command line.
 
+use std::str::FromStr;
+use std::time::Duration;
+
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use mirror_config::output::Format;
@@ -61,19 +64,34 @@ pub(crate) enum Verb {
     /// Show what the mirror does and how far it is
     #[command(after_help = "Example:\n  \
         etcd-sync status --config etcd-sync.yaml\n\n\
-        Reads what the mirror left on the standby; the primary is not asked.\n\
-        Exits with 0 while the mirror follows,\n1 while it does not (starting, copying, paused, \
-        blocked, fenced),\n3 if the standby can't be reached or no mirror has said anything for \
-        half a minute.")]
+        Reads what the mirror left on the standby; the primary is not asked. How old that is, the \
+        leader key's lease\nproves at once; else the status is watched for 6 s. No clocks are \
+        compared.\nExits with 0 while the mirror follows, 1 while it does not (starting, copying, \
+        paused, blocked, fenced),\n3 if the standby can't be reached or nothing proves that a mirror \
+        runs.")]
     Status(Box<Flags>),
     /// Tell the mirror to stand still, until `resume`
     #[command(after_help = "Example:\n  \
         etcd-sync pause --config etcd-sync.yaml\n\n\
-        The order is kept on the standby: it outlives restarts of the mirror.")]
-    Pause(Box<Flags>),
+        The order is kept on the standby: it outlives restarts of the mirror.\nWaits until the \
+        mirror is paused: 0 it is, 3 it has not answered within --timeout (the order stays),\n4 \
+        the standby is promoted.")]
+    Pause {
+        #[command(flatten)]
+        patience: Patience,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
     /// Tell a paused mirror to go on
-    #[command(after_help = "Example:\n  etcd-sync resume --config etcd-sync.yaml")]
-    Resume(Box<Flags>),
+    #[command(after_help = "Example:\n  etcd-sync resume --config etcd-sync.yaml\n\n\
+        Waits until the mirror follows or has begun to copy: 0 it does, 3 it has not answered within \
+        --timeout\n(the order stays), 4 a guard blocks it, or the standby is promoted.")]
+    Resume {
+        #[command(flatten)]
+        patience: Patience,
+        #[command(flatten)]
+        mirror: Box<Flags>,
+    },
     /// Put right what differs on the standby: show the plan, then have it carried out
     #[command(after_help = "Example:\n  \
         etcd-sync repair --config etcd-sync.yaml\n  \
@@ -99,7 +117,9 @@ pub(crate) enum Verb {
         etcd-sync resync --config etcd-sync.yaml --accept 6f1c…\n\n\
         The first two are a repair of everything but the keys that others made: see `etcd-sync \
         repair --help`.\nThe last one is for a mirror that is blocked: `etcd-sync status` names \
-        the digest of exactly what it would\ndo. The mirror refuses if that has changed since.")]
+        the digest of exactly what it would\ndo. Any other digest is refused with 4. Then it waits \
+        until the mirror follows: 0 it does, 3 it has not\nanswered within --timeout (the order \
+        stays), 4 it refuses, because its plan has changed since, or a\nguard blocks it again.")]
     Resync {
         #[command(flatten)]
         order: OrderFlags,
@@ -228,9 +248,61 @@ pub(crate) struct OrderFlags {
     /// The digest of the plan, which names exactly what is done
     #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
     pub(crate) accept: Option<String>,
-    /// How long to wait for what becomes of it
-    #[arg(long, value_name = "DURATION", default_value = "10m")]
-    pub(crate) wait: Span,
+    #[command(flatten)]
+    pub(crate) patience: Patience,
+}
+
+/// How long to wait for what becomes of an order.
+#[derive(Clone, Copy, Debug, clap::Args)]
+#[command(next_help_heading = "Order")]
+pub(crate) struct Patience {
+    /// Wait until the mirror has answered the order; with =false, return as soon as it is given. A
+    /// length of time is the same as --timeout
+    #[arg(
+        long,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        default_value = "true",
+        value_name = "BOOL"
+    )]
+    pub(crate) wait: Wait,
+    /// How long to wait without any sign of progress [default: 60s; 10m for --execute]
+    #[arg(long, value_name = "DURATION")]
+    pub(crate) timeout: Option<Span>,
+}
+
+impl Patience {
+    /// How long to wait, if at all; `usual` unless told.
+    pub(crate) fn limit(&self, usual: Duration) -> Option<Duration> {
+        match (self.timeout, self.wait) {
+            (_, Wait::No) => None,
+            (Some(span), _) | (None, Wait::For(span)) => Some(span.0),
+            (None, Wait::Yes) => Some(usual),
+        }
+    }
+}
+
+/// Whether to wait for an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wait {
+    /// Until there is one.
+    Yes,
+    /// Not at all.
+    No,
+    /// For so long.
+    For(Span),
+}
+
+impl FromStr for Wait {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "true" => Ok(Self::Yes),
+            "false" => Ok(Self::No),
+            other => other.parse().map(Self::For).map_err(|why: String| format!("{why}, or false")),
+        }
+    }
 }
 
 /// What to do with the configuration.

@@ -24,8 +24,12 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
             run::run(&config, once, bars)
         }
         Verb::Status(mirror) => orders::status(&quiet(&mirror, &log)?, output),
-        Verb::Pause(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Pause, output),
-        Verb::Resume(mirror) => orders::give(&quiet(&mirror, &log)?, Order::Resume, output),
+        Verb::Pause { patience, mirror } => {
+            orders::give(&quiet(&mirror, &log)?, &Order::Pause, patience, output)
+        }
+        Verb::Resume { patience, mirror } => {
+            orders::give(&quiet(&mirror, &log)?, &Order::Resume, patience, output)
+        }
         Verb::Repair { kinds, order, mirror } => {
             let kinds: Vec<RepairKind> = kinds.into_iter().map(RepairKind::from).collect();
             let kinds = RepairKinds::named(&kinds);
@@ -33,8 +37,9 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
         }
         Verb::Resync { order, mirror } => match &order.accept {
             Some(digest) if !order.execute => {
+                let patience = order.patience;
                 let order = Order::Accept(digest.clone());
-                orders::give(&quiet(&mirror, &log)?, order, output)
+                orders::give(&quiet(&mirror, &log)?, &order, patience, output)
             }
             _ => repair(&quiet(&mirror, &log)?, RepairKinds::default(), &order, output),
         },
@@ -68,7 +73,7 @@ fn repair(
 ) -> Result<Exit, Failure> {
     match &order.accept {
         Some(digest) if order.execute => {
-            repair::execute(config, kinds, digest, order.wait.0, output)
+            repair::execute(config, kinds, digest, order.patience, output)
         }
         Some(_) => Err(Failure::usage("--accept: goes with --execute")),
         None => repair::plan(config, kinds, output),

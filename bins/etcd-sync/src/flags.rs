@@ -28,7 +28,8 @@ pub(crate) struct RunFlags {
     /// [default: 127.0.0.1:8080]
     #[arg(long, env = "ETCD_SYNC_LISTEN", value_name = "ADDR")]
     listen: Option<Listen>,
-    /// The lag up to which a following mirror counts as ready; without it, any
+    /// How large the lag may be, and for how long the primary's state may be unknown, for a
+    /// following mirror to count as ready [default: 30s for what is unknown, and any lag]
     #[arg(long, env = "ETCD_SYNC_READY_MAX_LAG", value_name = "DURATION")]
     ready_max_lag: Option<Span>,
     /// How often both sides are compared, key by key [default: 5m]

@@ -200,11 +200,9 @@ where
 {
     let mut names = BTreeSet::new();
     let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), false);
-    while let Some(request) = walk.request::<StandbyRevision>(None) {
-        let page = standby.read_page(request.clone()).await?;
+    while let Some(page) = walk.next_page(standby, None).await? {
         debug_assert!(page.at.get() > 0);
         names.extend(page.entries.iter().filter_map(|entry| Some(name(&envelope(&entry.value)?))));
-        walk.advance(&request, &page);
     }
     Ok(names)
 }

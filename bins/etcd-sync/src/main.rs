@@ -1,6 +1,7 @@
 //! Mirrors a primary cluster's etcd into a standby cluster's: arguments in, exit code out.
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod checks;
 mod cli;
 mod commands;
@@ -12,6 +13,7 @@ mod flags;
 mod gates;
 mod once;
 mod orders;
+mod outcome;
 mod plan;
 mod preflight;
 mod progress;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use mirror_engine::{CopyProgress, State, Status};
+use monitor_api::StatusReport;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -35,6 +36,42 @@ pub(crate) async fn show(mut status: watch::Receiver<Status>, bars: MultiProgres
         } else if Instant::now() >= line_due {
             line(&copy);
             line_due = Instant::now() + LINE_EVERY;
+        }
+    }
+}
+
+/// A line on a terminal that says what an order waits for.
+pub(crate) struct Waiting(Option<ProgressBar>);
+
+impl Waiting {
+    /// Begins; nothing is shown where stderr is not a terminal.
+    pub(crate) fn start() -> Self {
+        let bar = std::io::stderr().is_terminal().then(ProgressBar::new_spinner);
+        Self(bar)
+    }
+
+    /// Shows what the mirror last said.
+    pub(crate) fn show(&self, report: &StatusReport) {
+        let Some(bar) = &self.0 else { return };
+        let copy = &report.copy;
+        let words = match report.state.as_str() {
+            "" => "waiting for the mirror".to_owned(),
+            "copying" => {
+                let total =
+                    copy.keys_total.map_or_else(String::new, |total| format!(" of {total}"));
+                format!("the mirror copies: {}{total} keys compared", copy.keys_read)
+            }
+            state => format!("waiting for the mirror: it is {state}"),
+        };
+        bar.set_message(words);
+        bar.tick();
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
         }
     }
 }

@@ -9,12 +9,18 @@ use etcd_link::Standby;
 use mirror_audit::{AuditSettings, Auditor, repair_report};
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
-use mirror_engine::orders::{self, OrderError};
+use mirror_engine::freshness::{Age, Observer};
+use mirror_engine::orders::{self, Stored};
 use mirror_engine::{NotRepairable, RepairDigest, RepairKinds, RepairPlanError};
-use monitor_api::{RepairPlanReport, RepairReport};
+use monitor_api::{RepairPlanReport, RepairReport, StatusReport};
 
+use crate::cli::Patience;
 use crate::orders::block_on;
+use crate::outcome::{self, Outcome};
 use crate::table;
+
+/// How long a mirror has to carry a repair out, unless told.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Shows what a repair of these kinds would do. Writes nothing.
 pub(crate) fn plan(config: &Config, kinds: RepairKinds, format: Format) -> Result<Exit, Failure> {
@@ -25,9 +31,18 @@ pub(crate) fn plan(config: &Config, kinds: RepairKinds, format: Format) -> Resul
     let view = View::new(scope);
     let mut settings = AuditSettings::default();
     settings.check.named_max = usize::MAX;
-    let auditor = Auditor::new(primary, standby, view, config.name(), settings);
+    let auditor = Auditor::new(primary, standby.clone(), view, config.name(), settings);
     auditor.open_with(parts::keyring(config)?.map(Arc::new));
-    let plan = block_on(auditor.repair_plan(kinds))?.map_err(|error| unplanned(&error))?;
+    let plan = block_on(async {
+        match auditor.repair_plan(kinds).await {
+            Ok(plan) => Ok(plan),
+            Err(error) => Err(unplanned(&standby, config.name(), &error).await),
+        }
+    })?;
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(outcome) => return outcome.tell(config.name(), format),
+    };
     match format {
         Format::Json => output::json(&plan)?,
         Format::Text => output::result(&as_text(&plan))?,
@@ -35,17 +50,29 @@ pub(crate) fn plan(config: &Config, kinds: RepairKinds, format: Format) -> Resul
     Ok(if plan.counts.total() == 0 { Exit::Done } else { Exit::Differs })
 }
 
-fn unplanned(error: &RepairPlanError) -> Failure {
+/// Why there is no plan, and what to do: a mirror that is blocked says it best.
+async fn unplanned(standby: &Standby, name: &str, error: &RepairPlanError) -> Outcome {
     match error {
         RepairPlanError::NotRepairable(NotRepairable::SameCluster(_)) => {
-            Failure::refused(format!("{error} (check --primary-endpoints and --standby-endpoints)"))
+            let steps = vec!["check --primary-endpoints and --standby-endpoints".to_owned()];
+            Outcome::refused(error.to_string(), steps)
         }
-        RepairPlanError::Primary(_)
-        | RepairPlanError::Standby(_)
-        | RepairPlanError::Record(_)
-        | RepairPlanError::NotRepairable(_)
-        | RepairPlanError::Compacted => Failure::undecided(error),
+        RepairPlanError::CheckpointCompacted(_)
+        | RepairPlanError::Compacted
+        | RepairPlanError::NotRepairable(_) => match orders::read_state(standby, name).await {
+            Ok(stored) if is_blocked(&outcome::said(&stored)) => {
+                outcome::blocked(&outcome::said(&stored))
+            }
+            _ => Outcome::undecided(error.to_string()),
+        },
+        RepairPlanError::Primary(_) | RepairPlanError::Standby(_) | RepairPlanError::Record(_) => {
+            Outcome { next_steps: Vec::new(), ..Outcome::undecided(error.to_string()) }
+        }
     }
+}
+
+fn is_blocked(report: &StatusReport) -> bool {
+    report.state == "blocked" && report.blocked.is_some()
 }
 
 /// Orders the repair with this digest, and waits for what becomes of it.
@@ -53,23 +80,21 @@ pub(crate) fn execute(
     config: &Config,
     kinds: RepairKinds,
     accept: &str,
-    wait: Duration,
+    patience: Patience,
     format: Format,
 ) -> Result<Exit, Failure> {
     let digest: RepairDigest =
         accept.parse().map_err(|error| Failure::usage(format!("--accept: {error}")))?;
     let standby = parts::standby(config, None)?;
-    let report = block_on(ordered(&standby, config.name(), kinds, digest, wait))??;
-    match format {
-        Format::Json => output::json(&report)?,
-        Format::Text => output::result(&outcome(&report))?,
-    }
-    Ok(match report.outcome.as_str() {
-        "done" if report.skipped == 0 => Exit::Done,
-        "done" => Exit::Differs,
-        "refused" => Exit::Refused,
-        _ => Exit::Undecided,
-    })
+    let (name, limit) = (config.name(), patience.limit(PATIENCE));
+    let ordered =
+        block_on(outcome::until_interrupted(ordered(&standby, name, kinds, digest, limit)))??;
+    let report = match ordered {
+        Ok(report) => report,
+        Err(outcome) => return outcome.tell(name, format),
+    };
+    let fields = serde_json::to_value(&report).unwrap_or_default();
+    concluded(&report, kinds).tell_with(fields, format, Some(&as_outcome(&report)))
 }
 
 async fn ordered(
@@ -77,27 +102,58 @@ async fn ordered(
     name: &str,
     kinds: RepairKinds,
     digest: RepairDigest,
-    wait: Duration,
-) -> Result<RepairReport, Failure> {
-    let order =
-        orders::order_repair(standby, name, kinds, digest).await.map_err(|error| match error {
-            OrderError::StandsStill
-            | OrderError::Promoted
-            | OrderError::NotPromoted
-            | OrderError::OtherFence(_) => Failure::refused(error),
-            OrderError::Standby(_)
-            | OrderError::Record(_)
-            | OrderError::Raced
-            | OrderError::Contended => Failure::undecided(error),
-        })?;
-    let record = orders::repair_outcome(standby, name, order, wait).await;
-    record.map(|record| repair_report(&record)).ok_or_else(|| {
-        Failure::undecided(format!(
-            "the order is given, and no mirror has carried it out within {}; it still may: \
-             `etcd-sync status` shows what becomes of it",
-            humantime::format_duration(wait)
-        ))
-    })
+    limit: Option<Duration>,
+) -> Result<RepairReport, Outcome> {
+    let look = Observer::default().look(standby, name).await?;
+    let report = outcome::said(&look.stored);
+    if matches!(look.age, Age::AtMost(_)) && is_blocked(&report) {
+        // A repair is looked at while the mirror follows.
+        return Err(outcome::blocked(&report));
+    }
+    let order = orders::order_repair(standby, name, kinds, digest).await?;
+    let Some(limit) = limit else {
+        return Err(Outcome::done("the order to repair is given"));
+    };
+    if let Age::Unknown(silence) = look.age {
+        let reason = format!(
+            "the order was given, but no mirror answers: {silence}; the order stays until one runs"
+        );
+        return Err(Outcome::undecided(reason));
+    }
+    let ended = |stored: &Stored, _: &StatusReport| {
+        let record = stored.repair.as_ref().filter(|record| record.order == order)?;
+        record.outcome.is_final().then(|| repair_report(record))
+    };
+    outcome::wait(standby, name, limit, ended)
+        .await
+        .map_err(|stored| Outcome::unanswered(limit, stored.as_ref()))
+}
+
+/// How the process ends, and what to do next.
+fn concluded(report: &RepairReport, kinds: RepairKinds) -> Outcome {
+    let exit = match report.outcome.as_str() {
+        "done" if report.skipped == 0 => Exit::Done,
+        "done" => Exit::Differs,
+        "refused" => Exit::Refused,
+        _ => Exit::Undecided,
+    };
+    let reason = match report.reason.as_str() {
+        "" => format!("the repair is {}", report.outcome),
+        reason => reason.to_owned(),
+    };
+    let next = match (&report.found_digest, exit) {
+        (Some(found), Exit::Refused) => {
+            let kinds: String = match kinds == RepairKinds::default() {
+                true => String::new(),
+                false => {
+                    kinds.to_string().split(", ").map(|kind| format!(" --kind {kind}")).collect()
+                }
+            };
+            format!("etcd-sync repair{kinds} --execute --accept {found}")
+        }
+        _ => "etcd-sync status".to_owned(),
+    };
+    Outcome { exit, reason, next_steps: vec![next] }
 }
 
 fn as_text(plan: &RepairPlanReport) -> String {
@@ -129,7 +185,7 @@ fn as_text(plan: &RepairPlanReport) -> String {
     text
 }
 
-fn outcome(report: &RepairReport) -> String {
+fn as_outcome(report: &RepairReport) -> String {
     let RepairReport { written, planned, skipped, .. } = report;
     let reason = if report.reason.is_empty() { "" } else { ": " };
     let mut text = format!("{}{reason}{}\n", report.outcome, report.reason);
@@ -137,13 +193,16 @@ fn outcome(report: &RepairReport) -> String {
         // Writing to a string can't fail.
         let _ = writeln!(
             text,
-            "{} of {} keys mended: {} written, {} overwritten, {} deleted",
+            "{} of {} keys repaired: {} written, {} overwritten, {} deleted",
             written.total(),
             planned.total(),
             written.missed,
             written.different,
             written.surplus
         );
+    }
+    if let (Some(found), "refused") = (&report.found_digest, report.outcome.as_str()) {
+        let _ = writeln!(text, "the digest is {found} now: see the plan before you accept it");
     }
     if *skipped > 0 {
         let _ = writeln!(text, "{skipped} keys were written by others meanwhile and left alone");

@@ -3,14 +3,16 @@
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use etcd_mvcc::{Key, Revision};
+use etcd_mvcc::{DbSize, Key, Revision};
 use mirror_audit::repair_report;
 use mirror_engine::promotion::Promotion;
 use mirror_engine::{DriftStatus, HeldBack, RefusedKey, State, Status};
 use monitor_api::{
-    BlockedReport, Checks, CopyReport, CountersReport, DriftReport, HeldBackReport, Labelled,
-    LastCheckReport, NamedKey, PromotionReport, StatusReport,
+    BlockedReport, Checks, CopyReport, CountersReport, DbReport, DriftReport, HeldBackReport,
+    Labelled, LastCheckReport, NamedKey, PromotionReport, StatusReport,
 };
+
+use crate::certificates::Expiries;
 
 /// What a report says besides the engine's status.
 #[derive(Clone, Debug)]
@@ -21,11 +23,14 @@ pub(crate) struct Reporter {
     pub(crate) scope_hash: String,
     /// The checks beside it, once there are any.
     pub(crate) checks: Arc<OnceLock<Checks>>,
+    /// When its certificates expire.
+    pub(crate) expiries: Expiries,
 }
 
 impl Reporter {
     /// Puts a status into the words of the contract.
     pub(crate) fn report(&self, status: &Status) -> StatusReport {
+        let (primary_certificate_expiry, standby_certificate_expiry) = self.expiries.read();
         StatusReport {
             mirror: self.mirror.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -35,13 +40,17 @@ impl Reporter {
                 guard: blocked.guard.as_str().to_owned(),
                 reason: blocked.reason.clone(),
                 release: blocked.release.clone(),
+                digest: blocked.digest.clone(),
+                pending: blocked.pending,
+                refused: blocked.refused.clone(),
             }),
             leader: leads(status.state),
             epoch: (status.epoch > 0).then_some(status.epoch),
             primary_cluster_id: status.primary_cluster.map(|id| id.to_string()),
             standby_cluster_id: status.standby_cluster.map(|id| id.to_string()),
             scope_hash: Some(self.scope_hash.clone()),
-            primary_revision: known(status.primary_revision),
+            // Whoever has applied a revision knows that the primary has come so far.
+            primary_revision: known(status.primary_revision.max(status.checkpoint)),
             primary_compacted_revision: status.primary_compacted.map(Revision::get),
             checkpoint_revision: known(status.checkpoint),
             torn: status.torn,
@@ -50,6 +59,14 @@ impl Reporter {
             lag_seconds: status.lag.map(seconds),
             primary_contact_age_seconds: status.primary_contact_age.map(seconds),
             standby_contact_age_seconds: status.standby_contact_age.map(seconds),
+            primary_unanswered_seconds: status.primary_unanswered.map(seconds),
+            standby_unanswered_seconds: status.standby_unanswered.map(seconds),
+            primary_watch_behind_seconds: status.primary_watch_behind.map(seconds),
+            standby_watch_behind_seconds: status.standby_watch_behind.map(seconds),
+            primary_db: status.primary_db.map(db),
+            standby_db: status.standby_db.map(db),
+            primary_certificate_expiry,
+            standby_certificate_expiry,
             observed_at: Some(now()),
             copy: copy(status),
             last_check: self.last_check(),
@@ -66,8 +83,7 @@ impl Reporter {
     }
 
     fn last_check(&self) -> Option<LastCheckReport> {
-        let report = self.checks.get()?.last()?;
-        Some(LastCheckReport::from(&*report))
+        self.checks.get()?.last_summary()
     }
 }
 
@@ -97,7 +113,11 @@ fn promotion(promotion: &Promotion) -> PromotionReport {
 
 /// How far the standby's revision is above the primary's.
 fn gap(status: &Status) -> Option<i64> {
-    Some(known(status.standby_revision)? - known(status.primary_revision)?)
+    Some(known(status.standby_revision)? - known(status.primary_revision.max(status.checkpoint))?)
+}
+
+fn db(db: DbSize) -> DbReport {
+    DbReport { bytes: db.bytes, quota_bytes: db.quota_bytes }
 }
 
 fn drift(drift: &DriftStatus) -> DriftReport {
@@ -160,6 +180,7 @@ fn counters(status: &Status) -> CountersReport {
         foreign_puts: counters.foreign_puts,
         foreign_deletes: counters.foreign_deletes,
         watch_restarts: counters.watch_restarts.iter().map(plain).collect(),
+        watch_stalls: counters.watch_stalls.iter().map(plain).collect(),
         resyncs: counters.resyncs.iter().map(plain).collect(),
         errors: counters
             .errors
@@ -175,13 +196,19 @@ fn counters(status: &Status) -> CountersReport {
 
 #[cfg(test)]
 mod tests {
+    use etcd_mvcc::PrimaryRevision;
     use mirror_engine::{Blocked, GuardKind};
     use monitor_api::{DOCUMENTED_GUARDS, DOCUMENTED_STATES, Verdict};
 
     use super::*;
 
     fn reporter() -> Reporter {
-        Reporter { mirror: "default".into(), scope_hash: "5eed".into(), checks: Arc::default() }
+        Reporter {
+            mirror: "default".into(),
+            scope_hash: "5eed".into(),
+            checks: Arc::default(),
+            expiries: Expiries::default(),
+        }
     }
 
     #[test]
@@ -209,15 +236,49 @@ mod tests {
     }
 
     #[test]
+    fn a_primary_has_come_at_least_as_far_as_the_checkpoint() {
+        let checkpoint = PrimaryRevision::new(284);
+        let primary_revision = PrimaryRevision::new(283);
+        let status = Status { checkpoint, primary_revision, ..Status::default() };
+        assert_eq!(reporter().report(&status).primary_revision, Some(284));
+    }
+
+    #[test]
+    fn what_is_not_heard_of_is_not_ok() {
+        let long = Some(Duration::from_secs(12));
+        let status = Status { state: State::Following, ..Status::default() };
+        assert_eq!(reporter().report(&status).verdict, Verdict::Ok);
+        let silent = reporter().report(&Status { primary_unanswered: long, ..status.clone() });
+        assert_eq!(silent.verdict, Verdict::Unknown);
+        assert_eq!(silent.reason, "the primary has not answered for 12 s");
+        let stalls = Status {
+            primary_watch_behind: long,
+            checkpoint: PrimaryRevision::new(5),
+            lag_revisions: 20,
+            ..status.clone()
+        };
+        let stalls = reporter().report(&stalls);
+        assert_eq!(stalls.verdict, Verdict::Unknown);
+        assert!(stalls.reason.contains("nothing for 12 s"), "{}", stalls.reason);
+        assert!(stalls.reason.contains("20 revisions ahead"), "{}", stalls.reason);
+        let short = Some(Duration::from_secs(2));
+        let short = reporter().report(&Status { primary_unanswered: short, ..status });
+        assert_eq!((short.verdict, short.primary_unanswered_seconds), (Verdict::Ok, Some(2.0)));
+    }
+
+    #[test]
     fn a_blocked_status_carries_its_release() {
+        let release = "etcd-sync resync --accept 5eed".to_owned();
+        let guard = GuardKind::TooManyDeletes;
         let blocked = Blocked {
-            guard: GuardKind::TooManyDeletes,
-            reason: "too many".into(),
-            release: "etcd-sync resync --accept 5eed".into(),
+            digest: Some("5eed".into()),
+            ..Blocked::until_fixed(guard, "too many".into(), release)
         };
         let status = Status { state: State::Blocked, blocked: Some(blocked), ..Status::default() };
         let report = reporter().report(&status);
         assert_eq!(report.next_steps, ["etcd-sync resync --accept 5eed"]);
-        assert_eq!(report.blocked.unwrap().guard, "too_many_deletes");
+        let blocked = report.blocked.unwrap();
+        assert_eq!(blocked.guard, "too_many_deletes");
+        assert_eq!(blocked.digest.as_deref(), Some("5eed"));
     }
 }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use crate::certificates::Expiries;
 use crate::report::Reporter;
 use crate::{checks, election, gates, once, progress, samples, settings};
 
@@ -42,7 +43,8 @@ impl Parts {
         parts::keyring(config)?;
         let scope_hash = scope.hash().to_string();
         let (mirror, checks) = (config.name().to_owned(), Arc::default());
-        let reporter = Reporter { mirror, scope_hash, checks };
+        let expiries = Expiries::of(config);
+        let reporter = Reporter { mirror, scope_hash, checks, expiries };
         Ok(Self { primary, standby, scope, reporter })
     }
 }
@@ -108,7 +110,7 @@ async fn supervise(
     if let Some(listener) = listener {
         let routes = monitor_api::router(Sources {
             status: snapshots,
-            asked: Thresholds { ready_lag_max: config.ready_max_lag() },
+            asked: asked(config),
             checks: Some(checks),
             preflight,
             room: Room::default(),
@@ -195,6 +197,13 @@ async fn publish(
         let report = reporter.report(&status.borrow_and_update());
         publisher.send_replace(Snapshot::new(report, Instant::now()));
     }
+}
+
+/// What readiness asks for: one limit for the lag, if it is given, and for what is not known of it.
+fn asked(config: &Config) -> Thresholds {
+    let ready_lag_max = config.ready_max_lag();
+    let ready_unknown_max = ready_lag_max.unwrap_or(Thresholds::UNKNOWN_MAX);
+    Thresholds { ready_lag_max, ready_unknown_max }
 }
 
 async fn listen(config: &Config) -> Result<Option<TcpListener>, Failure> {

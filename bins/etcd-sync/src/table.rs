@@ -16,6 +16,9 @@ pub(crate) fn status(report: &StatusReport) -> String {
         lines.push(("blocked by", format!("{}: {}", blocked.guard, blocked.reason)));
     }
     lines.extend(report.next_steps.iter().map(|step| ("next", step.clone())));
+    if let Some(seconds) = report.age_seconds_max {
+        lines.push(("as of", format!("at most {} ago", age(seconds))));
+    }
     lines.push(("lag", lag(report)));
     let torn = if report.torn { " (torn: the standby is not whole)" } else { "" };
     lines.push(("checkpoint", format!("{}{torn}", number(report.checkpoint_revision))));
@@ -35,6 +38,15 @@ pub(crate) fn status(report: &StatusReport) -> String {
             report.standby_contact_age_seconds,
         ),
     ));
+    for (name, seconds) in [
+        ("unanswered", report.primary_unanswered_seconds.map(|s| ("the primary", s))),
+        ("unanswered", report.standby_unanswered_seconds.map(|s| ("the standby", s))),
+        ("watch behind", report.primary_watch_behind_seconds.map(|s| ("the primary's", s))),
+        ("watch behind", report.standby_watch_behind_seconds.map(|s| ("the standby's", s))),
+    ] {
+        let line = seconds.map(|(side, seconds)| (name, format!("{side}, for {}", age(seconds))));
+        lines.extend(line);
+    }
     lines.push(("epoch", number(report.epoch)));
     lines.extend(kubernetes(report));
     if let Some(check) = &report.last_check {
@@ -123,9 +135,8 @@ fn lag(report: &StatusReport) -> String {
 
 fn side(id: &Option<String>, revision: Option<i64>, contact: Option<f64>) -> String {
     let id = id.as_deref().unwrap_or("unknown");
-    let heard =
-        contact.map_or_else(|| "never".to_owned(), |seconds| format!("{} ago", age(seconds)));
-    format!("{id} at revision {}, heard {heard}", number(revision))
+    let heard = contact.map_or_else(String::new, |seconds| format!(", heard {} ago", age(seconds)));
+    format!("{id} at revision {}{heard}", number(revision))
 }
 
 fn number(number: Option<impl ToString>) -> String {
@@ -151,6 +162,7 @@ mod tests {
                 guard: "too_many_deletes".into(),
                 reason: "a resync would delete 900 of 1000 keys".into(),
                 release: "etcd-sync resync --accept 5eed".into(),
+                ..BlockedReport::default()
             }),
             checkpoint_revision: Some(1_200),
             primary_revision: Some(1_204),
@@ -170,7 +182,7 @@ next        etcd-sync resync --accept 5eed
 lag         2m 5s, 4 revisions
 checkpoint  1200
 primary     cdf8 at revision 1204, heard 250ms ago
-standby     unknown at revision unknown, heard never
+standby     unknown at revision unknown
 epoch       unknown
 ";
         assert_eq!(status(&report), expected);

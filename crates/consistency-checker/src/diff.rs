@@ -6,8 +6,8 @@ use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 use etcd_mvcc::{
-    Entry, FailureClass, Key, KeyRange, Merge, PrimaryRevision, ReadRange, Side, StandbyRevision,
-    Step, WalkLimits,
+    Entry, FailureClass, Key, KeyRange, Merge, PageSizes, PrimaryRevision, ReadRange, Side,
+    StandbyRevision, Step,
 };
 
 use crate::feed::{Fed, Feed, FeedError};
@@ -43,8 +43,8 @@ pub struct StandbySide<'a, S, A> {
 /// How to compare.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// How large pages may get. Memory is bounded by two pages per side.
-    pub limits: WalkLimits,
+    /// How large pages may get, as far as is known. Memory is bounded by two pages per side.
+    pub sizes: PageSizes,
     /// Compare which keys there are, and leave the values unread.
     pub keys_only: bool,
     /// Go on after what another comparison has done.
@@ -96,16 +96,23 @@ where
         options: &Options,
     ) -> Self {
         let after = options.after.as_ref();
-        let how = (options.limits, options.keys_only);
+        let sizes = options.sizes;
+        let how = |size| (size, options.keys_only);
         let resume = after.and_then(|cut| cut.primary.as_ref());
         Self {
-            primary: Feed::new(primary.reader, primary.ranges, primary.at, resume, how),
+            primary: Feed::new(
+                primary.reader,
+                primary.ranges,
+                primary.at,
+                resume,
+                how(sizes.primary),
+            ),
             standby: Feed::new(
                 standby.reader,
                 standby.ranges,
                 standby.at,
                 after.map(|cut| &cut.standby),
-                how,
+                how(sizes.standby),
             ),
             map: primary.map,
             admits: standby.admits,
@@ -124,6 +131,18 @@ where
     #[must_use]
     pub fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    /// Returns what has been learned of the size of pages, for the next comparison.
+    #[must_use]
+    pub fn page_sizes(&self) -> PageSizes {
+        PageSizes { primary: self.primary.page_size(), standby: self.standby.page_size() }
+    }
+
+    /// Returns how many pages have come: while more of them come, the comparison makes progress.
+    #[must_use]
+    pub fn pages(&self) -> u64 {
+        self.primary.pages() + self.standby.pages()
     }
 
     /// Returns how far the comparison has come.

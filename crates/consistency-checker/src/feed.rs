@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use etcd_mvcc::{
-    Entry, Failure, Key, KeyRange, Page, PageRequest, ReadRange, Revision, Walk, WalkLimits,
+    Entry, Failure, Key, KeyRange, Page, PageRequest, PageSize, ReadRange, Revision, Walk,
 };
 
 use crate::Breach;
@@ -32,6 +32,7 @@ pub(crate) struct Feed<'a, S: ReadRange> {
     reading: Option<Reading<'a, S::Revision>>,
     ready: Option<Vec<Entry<S::Revision>>>,
     failed: Option<FeedError>,
+    pages: u64,
 }
 
 impl<'a, S: ReadRange> Feed<'a, S> {
@@ -41,28 +42,47 @@ impl<'a, S: ReadRange> Feed<'a, S> {
         ranges: &[KeyRange],
         at: S::Revision,
         after: Option<&Key>,
-        (limits, keys_only): (WalkLimits, bool),
+        (size, keys_only): (PageSize, bool),
     ) -> Self {
-        let mut walk = Walk::new(ranges, limits, keys_only);
+        let mut walk = Walk::new(ranges, size, keys_only);
         if let Some(after) = after {
             walk.skip_to(&after.successor());
         }
-        Self { reader, at, walk, reading: None, ready: None, failed: None }
+        Self { reader, at, walk, reading: None, ready: None, failed: None, pages: 0 }
+    }
+
+    /// What has been learned of the size of pages.
+    pub(crate) fn page_size(&self) -> PageSize {
+        self.walk.page_size()
+    }
+
+    /// How many pages have come.
+    pub(crate) fn pages(&self) -> u64 {
+        self.pages
     }
 
     /// Drives the read of the next page, and starts it if need be; [`Feed::take`] says what came
-    /// of it. Once a failure has been taken, the next poll reads the same page again.
+    /// of it. Once a failure has been taken, the next poll reads the same page again. A page that is
+    /// too large, or does not come in time, is read in smaller pieces.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) {
-        if self.ready.is_some() || self.failed.is_some() {
-            return;
-        }
+        while self.ready.is_none() && self.failed.is_none() && self.poll_page(cx) {}
+    }
+
+    /// Returns whether a smaller page is to be asked for.
+    fn poll_page(&mut self, cx: &mut Context<'_>) -> bool {
         if self.reading.is_none() {
-            let Some(request) = self.walk.request(Some(self.at)) else { return };
+            let Some(request) = self.walk.request(Some(self.at)) else { return false };
             let answer = Box::pin(self.reader.read_page(request.clone()));
             self.reading = Some(Reading { request, answer });
         }
-        let Some(Reading { request, answer }) = &mut self.reading else { return };
-        let Poll::Ready(result) = answer.as_mut().poll(cx) else { return };
+        let Some(Reading { request, answer }) = &mut self.reading else { return false };
+        let Poll::Ready(result) = answer.as_mut().poll(cx) else { return false };
+        if let Err(failure) = &result
+            && self.walk.failed(failure)
+        {
+            self.reading = None;
+            return true;
+        }
         let accepted = result.map_err(FeedError::Failed).and_then(|page| {
             inspect(request, &page).map_err(FeedError::Broken)?;
             Ok(page)
@@ -71,10 +91,12 @@ impl<'a, S: ReadRange> Feed<'a, S> {
             Ok(page) => {
                 self.walk.advance(request, &page);
                 self.ready = Some(page.entries);
+                self.pages += 1;
             }
             Err(error) => self.failed = Some(error),
         }
         self.reading = None;
+        false
     }
 
     /// Takes the page that was read: `None` if it is still on its way.

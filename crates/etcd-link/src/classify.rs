@@ -8,7 +8,7 @@
 use std::error::Error as _;
 
 use etcd_client::Error;
-use etcd_mvcc::{Failure, FailureClass};
+use etcd_mvcc::{Failure, FailureCause, FailureClass};
 use tonic::Code;
 
 use crate::channel::ConnectionEnded;
@@ -41,6 +41,8 @@ pub(crate) struct Fault {
     pub(crate) unsent: bool,
     /// There was one, and it has ended: a new one may be made at once.
     pub(crate) ended: bool,
+    /// What a caller can act on.
+    pub(crate) cause: FailureCause,
 }
 
 impl Fault {
@@ -53,12 +55,7 @@ impl Fault {
             );
             let class = if away { FailureClass::Retry } else { FailureClass::Fatal };
             let verdict = Verdict { class, unknown: intent == Intent::Write };
-            return Self {
-                verdict,
-                text: one_line(&error.to_string()),
-                unsent: false,
-                ended: false,
-            };
+            return Self::of(verdict, one_line(&error.to_string()));
         };
         let mut causes = Vec::new();
         let mut source = status.source();
@@ -66,16 +63,17 @@ impl Fault {
             if let Some(dial) = cause.downcast_ref::<DialError>() {
                 let class = if dial.blocked { FailureClass::Blocked } else { FailureClass::Retry };
                 let verdict = Verdict { class, unknown: false };
-                return Self { verdict, text: one_line(&dial.cause), unsent: true, ended: false };
+                return Self { unsent: true, ..Self::of(verdict, one_line(&dial.cause)) };
             }
             if let Some(stranger) = cause.downcast_ref::<Stranger>() {
                 let unknown = intent == Intent::Write && stranger.written();
                 let verdict = Verdict { class: stranger.class(), unknown };
-                return Self { verdict, text: stranger.to_string(), unsent: false, ended: false };
+                return Self::of(verdict, stranger.to_string());
             }
             if let Some(ended) = cause.downcast_ref::<ConnectionEnded>() {
                 let verdict = Verdict { class: FailureClass::Retry, unknown: false };
-                return Self { verdict, text: ended.to_string(), unsent: true, ended: true };
+                let fault = Self::of(verdict, ended.to_string());
+                return Self { unsent: true, ended: true, ..fault };
             }
             causes.push(cause.to_string());
             source = cause.source();
@@ -86,8 +84,12 @@ impl Fault {
         if class == FailureClass::NotEtcd {
             text = not_etcd(&text);
         }
-        let verdict = Verdict { class, unknown: possible && unknown };
-        Self { verdict, text, unsent: false, ended: false }
+        let cause = refused_size(&text).map_or(FailureCause::Other, FailureCause::Size);
+        Self { cause, ..Self::of(Verdict { class, unknown: possible && unknown }, text) }
+    }
+
+    pub(crate) fn of(verdict: Verdict, text: String) -> Self {
+        Self { verdict, text, unsent: false, ended: false, cause: FailureCause::Other }
     }
 
     /// Says it to the caller.
@@ -95,6 +97,7 @@ impl Fault {
         Failure {
             class: self.verdict.class,
             outcome_unknown: self.verdict.unknown,
+            cause: self.cause,
             message: format!("{url}: {}", self.text),
         }
     }
@@ -114,6 +117,12 @@ fn narrate(message: &str, causes: &[String]) -> String {
 /// Error texts come from the peer: nothing in them may forge a line in a log.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
+}
+
+/// The size of an answer that tonic refused at its length, unread.
+fn refused_size(text: &str) -> Option<u64> {
+    let (_, rest) = text.split_once("decoded message length too large: found ")?;
+    rest.split_once(" bytes")?.0.parse().ok()
 }
 
 /// What a text of etcd's own, or of gRPC's, means: a part of the text, the class, and whether a

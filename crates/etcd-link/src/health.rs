@@ -1,5 +1,8 @@
 //! How one member is, as it says itself.
 
+use std::collections::BTreeSet;
+
+use etcd_client::{AlarmAction, AlarmType};
 use etcd_mvcc::Failure;
 
 use crate::link::Link;
@@ -29,6 +32,24 @@ pub struct MemberHealth {
 }
 
 impl Link {
+    /// Asks which alarms the cluster has raised, whichever members did. Needs a quorum.
+    pub(crate) async fn alarms(&self) -> Result<Vec<String>, Failure> {
+        let answer = self
+            .call(&self.reads, self.reading(), |mut member| async move {
+                let (action, kind) = (AlarmAction::Get, AlarmType::None);
+                member.clients.maintenance.alarm(action, kind, None).await
+            })
+            .await?;
+        let named = |alarm: AlarmType| match alarm {
+            AlarmType::None => None,
+            AlarmType::Nospace => Some("NOSPACE"),
+            AlarmType::Corrupt => Some("CORRUPT"),
+        };
+        let alarms = answer.alarms().iter().filter_map(|member| named(member.alarm()));
+        let alarms: BTreeSet<&str> = alarms.collect();
+        Ok(alarms.into_iter().map(str::to_owned).collect())
+    }
+
     /// Asks one member how it is. It answers without a quorum too.
     pub(crate) async fn health(&self) -> Result<MemberHealth, Failure> {
         let status = self

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use etcd_client::proto::PbResponseHeader;
 use etcd_client::{
-    AuthenticateResponse, GetResponse, LeaseGrantResponse, LeaseRevokeResponse,
+    AlarmResponse, AuthenticateResponse, GetResponse, LeaseGrantResponse, LeaseRevokeResponse,
     LeaseTimeToLiveResponse, StatusResponse, TxnResponse, WatchResponse,
 };
 use etcd_mvcc::{ClusterId, FailureClass};
@@ -87,6 +87,12 @@ impl Identified for LeaseTimeToLiveResponse {
 }
 
 impl Identified for StatusResponse {
+    fn origin(&self) -> Origin {
+        Origin::of(self.0.header.as_ref())
+    }
+}
+
+impl Identified for AlarmResponse {
     fn origin(&self) -> Origin {
         Origin::of(self.0.header.as_ref())
     }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use etcd_client::{Error, LeaseTimeToLiveResponse, PutOptions, TxnOp};
-use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, Key, LeaseId, Value};
+use etcd_mvcc::{
+    Expect, Failure, FailureClass, HoldLease, Key, LeaseId, LeaseTerm, ReadLease, Value,
+};
 
 use crate::identity::{Identified, Origin};
 use crate::standby::Standby;
@@ -103,5 +105,20 @@ impl Identified for Kept {
             Self::Yes => Origin::default(),
             Self::Left(left) => left.origin(),
         }
+    }
+}
+
+impl ReadLease for Standby {
+    async fn term(&self, lease: LeaseId) -> Result<Option<LeaseTerm>, Failure> {
+        let link = self.link();
+        let answer = link
+            .call(&link.reads, link.reading(), |mut member| async move {
+                member.clients.lease.time_to_live(lease.get(), None).await
+            })
+            .await?;
+        // A lease that has ended has -1 s left.
+        let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
+        let term = seconds(answer.ttl()).zip(seconds(answer.granted_ttl()));
+        Ok(term.map(|(remaining, granted)| LeaseTerm { granted, remaining }))
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Error, GetOptions};
-use etcd_mvcc::{Failure, FailureClass};
+use etcd_mvcc::{Failure, FailureCause, FailureClass};
 
 use crate::channel::{Lane, Member};
 use crate::classify::{Fault, Intent, Verdict};
@@ -260,15 +260,10 @@ impl Link {
             Some(answer) => answer.map_err(|error| Fault::new(&error, intent)),
             None => {
                 lane.hang_up(member);
-                Err(Fault {
-                    verdict: Verdict {
-                        class: FailureClass::Retry,
-                        unknown: intent == Intent::Write,
-                    },
-                    text: format!("no answer within {}", deadline::shown(limit)),
-                    unsent: false,
-                    ended: false,
-                })
+                let unknown = intent == Intent::Write;
+                let verdict = Verdict { class: FailureClass::Retry, unknown };
+                let text = format!("no answer within {}", deadline::shown(limit));
+                Err(Fault { cause: FailureCause::TimedOut, ..Fault::of(verdict, text) })
             }
         }
     }

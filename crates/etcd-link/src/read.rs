@@ -16,6 +16,11 @@ use crate::deadline;
 use crate::identity::{Identified, Origin};
 use crate::link::Link;
 
+/// A page of several keys that is larger is refused at its length, before it is read: its size
+/// can't be known before it is asked for, and memory is to be bounded. Four times what a walk aims
+/// at.
+const PAGE_BYTES_MAX: usize = 16 << 20;
+
 /// A range's ends as etcd takes them.
 pub(crate) fn start_of(range: &KeyRange) -> Vec<u8> {
     match range.start().as_bytes() {
@@ -137,7 +142,20 @@ impl Link {
         if let Some(at) = request.at {
             options = options.with_revision(at.get());
         }
-        let answer = self.get(start_of(&request.range), options).await?.0;
+        let key = start_of(&request.range);
+        // One value can't be cut; anything else that is large can be asked for in smaller pages.
+        let bytes_max = match request.limit {
+            0 | 1 => self.settings.max_message_bytes,
+            _ => self.settings.max_message_bytes.min(PAGE_BYTES_MAX),
+        };
+        let answer = self
+            .call(&self.reads, self.reading(), |member| {
+                let (key, options) = (key.clone(), options.clone());
+                let mut kv = member.clients.kv.max_decoding_message_size(bytes_max);
+                async move { kv.get(key, Some(options)).await }
+            })
+            .await?
+            .0;
         // The header carries the newest revision, also where an older one was read.
         let newest = answer.header.ok_or_else(|| broken("has no header"))?.revision;
         Ok(Page {

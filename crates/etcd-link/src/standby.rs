@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use etcd_mvcc::{Commit, CommitTxn, Entry, Failure, FailureClass, Head, Key, KeyRange, Page};
-use etcd_mvcc::{PageRequest, Position, ReadHead, ReadRange, StandbyRevision, Txn, WatchRange};
+use etcd_mvcc::{PageRequest, Position, ReadAlarms, ReadHead, ReadRange, StandbyRevision};
+use etcd_mvcc::{Txn, WatchRange};
 
 use crate::channel::Lane;
 use crate::link::Link;
@@ -99,6 +100,11 @@ impl Standby {
         key.as_bytes().starts_with(&self.shared.own_prefix)
     }
 
+    /// What reads go over.
+    pub(crate) fn link(&self) -> &Link {
+        &self.shared.link
+    }
+
     /// What writes go over.
     pub(crate) fn lane(&self) -> (&Link, &Lane) {
         (&self.shared.link, &self.shared.txns)
@@ -147,10 +153,9 @@ impl CommitTxn for Standby {
                 async move { member.clients.kv.txn(request).await }
             })
             .await?;
-        txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| Failure {
-            class: FailureClass::Fatal,
-            outcome_unknown: true,
-            message: "the answer to a transaction does not fit it".into(),
+        txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| {
+            let cause = "the answer to a transaction does not fit it";
+            Failure { outcome_unknown: true, ..Failure::new(FailureClass::Fatal, cause) }
         })
     }
 }
@@ -168,6 +173,12 @@ impl ReadHead for Standby {
 
     fn repin(&self) {
         self.shared.link.repin();
+    }
+}
+
+impl ReadAlarms for Standby {
+    async fn alarms(&self) -> Result<Vec<String>, Failure> {
+        self.shared.link.alarms().await
     }
 }
 

@@ -49,6 +49,18 @@ impl FailureClass {
     }
 }
 
+/// What a failure says beyond its class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FailureCause {
+    /// Nothing that a caller could act on.
+    #[default]
+    Other,
+    /// No answer came in time: a smaller request may be answered.
+    TimedOut,
+    /// The size of what is too large, in bytes.
+    Size(u64),
+}
+
 /// Why a request came to nothing, or may have.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -57,6 +69,8 @@ pub struct Failure {
     pub class: FailureClass,
     /// For a transaction: it may have happened, or may still happen. `false` for reads.
     pub outcome_unknown: bool,
+    /// What else is known of it.
+    pub cause: FailureCause,
     /// What failed, for people: endpoint and cause, on one line, without keys' values or secrets.
     pub message: String,
 }
@@ -64,12 +78,19 @@ pub struct Failure {
 impl Failure {
     /// Describes a request that had no effect.
     pub fn new(class: FailureClass, message: impl fmt::Display) -> Self {
-        Self { class, outcome_unknown: false, message: message.to_string() }
+        let (outcome_unknown, cause) = (false, FailureCause::Other);
+        Self { class, outcome_unknown, cause, message: message.to_string() }
+    }
+
+    /// Adds what else is known.
+    #[must_use]
+    pub fn because(self, cause: FailureCause) -> Self {
+        Self { cause, ..self }
     }
 
     /// Describes a transaction of which nobody knows whether it happened.
     pub fn unknown(message: impl fmt::Display) -> Self {
-        Self { class: FailureClass::Retry, outcome_unknown: true, message: message.to_string() }
+        Self { outcome_unknown: true, ..Self::new(FailureClass::Retry, message) }
     }
 }
 
@@ -147,6 +168,21 @@ pub trait ReadHead: Send + Sync {
     /// Forgets which cluster is meant: whoever answers next is. From that answer on, an answer of
     /// any kind from another cluster is a failure of the class [`FailureClass::OtherCluster`].
     fn repin(&self);
+}
+
+/// May ask which alarms a cluster has raised.
+pub trait ReadAlarms: Send + Sync {
+    /// Asks for the alarms, by etcd's names (`NOSPACE`, `CORRUPT`), each once. While there is one,
+    /// the cluster takes no writes.
+    ///
+    /// # Errors
+    ///
+    /// Whatever kept the cluster from answering.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    fn alarms(&self) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 }
 
 /// May read ranges of a cluster, at pinned revisions. It has no way to write.

@@ -23,6 +23,41 @@ impl LeaseId {
     }
 }
 
+/// How a lease stands, as the etcd that keeps it says: both by that etcd's own clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTerm {
+    /// How long the lease lives after a keep-alive.
+    pub granted: Duration,
+    /// How long it still lives.
+    pub remaining: Duration,
+}
+
+impl LeaseTerm {
+    /// Returns how long ago the lease was kept alive, at most. etcd gives every lease its full term
+    /// again when another member becomes the leader: then it is as if it had been kept alive.
+    #[must_use]
+    pub const fn since_kept(&self) -> Duration {
+        self.granted.saturating_sub(self.remaining)
+    }
+}
+
+/// May ask how a lease stands. It has no way to keep one alive or to end one.
+pub trait ReadLease: Send + Sync {
+    /// Asks how the lease stands; `None` if it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The standby did not answer, or refused.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves nothing behind.
+    fn term(
+        &self,
+        lease: LeaseId,
+    ) -> impl Future<Output = Result<Option<LeaseTerm>, Failure>> + Send;
+}
+
 /// May hold a key of this software's own on the standby under a lease.
 ///
 /// Who holds it leads. That is a matter of order, never of safety: a process that sleeps through

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod capability;
+mod distinct;
 mod entry;
 mod key;
 mod lease;
@@ -21,14 +22,15 @@ mod txn;
 mod walk;
 
 pub use capability::{
-    Batch, CommitTxn, DbSize, Failure, FailureClass, Head, Position, RaftPosition, ReadHead,
-    ReadRange, WatchRange, WatchStream,
+    Batch, CommitTxn, DbSize, Failure, FailureCause, FailureClass, Head, Position, RaftPosition,
+    ReadAlarms, ReadHead, ReadRange, WatchRange, WatchStream,
 };
+pub use distinct::{SameCluster, distinct};
 pub use entry::{Change, Entry, Group, Page, PageRequest};
 pub use key::{Key, Value};
-pub use lease::{HoldLease, LeaseId};
+pub use lease::{HoldLease, LeaseId, LeaseTerm, ReadLease};
 pub use merge::{Merge, Side, Step};
 pub use range::{KeyRange, prefix_end};
 pub use revision::{ClusterId, PrimaryRevision, Revision, StandbyRevision};
 pub use txn::{Commit, Committed, Expect, Guard, Op, Txn, Write};
-pub use walk::{Walk, WalkLimits};
+pub use walk::{PageSize, PageSizes, Walk, WalkLimits};

@@ -62,12 +62,26 @@ impl<R: Revision> ModelEtcd<R> {
     /// [`FailureClass::Resync`] if `from` is below the compaction revision. At that revision
     /// itself etcd accepts a watch; what the answer is worth, [`Quirks`](crate::Quirks) says.
     pub fn events_since(&self, range: &KeyRange, from: R) -> Result<Vec<Group<R>>, Failure> {
+        self.first_events_since(range, from, usize::MAX)
+    }
+
+    /// The same, at most `count` revisions of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`ModelEtcd::events_since`].
+    pub fn first_events_since(
+        &self,
+        range: &KeyRange,
+        from: R,
+        count: usize,
+    ) -> Result<Vec<Group<R>>, Failure> {
         if self.store.compacted.is_some_and(|compacted| from < compacted) {
             return Err(self.compacted_failure());
         }
         let known = self.store.log.partition_point(|group| group.revision < from);
         let new = self.store.log.iter().skip(known);
-        Ok(new.filter_map(|group| self.visible(group, range)).collect())
+        Ok(new.filter_map(|group| self.visible(group, range)).take(count).collect())
     }
 
     fn visible(&self, group: &Group<R>, range: &KeyRange) -> Option<Group<R>> {

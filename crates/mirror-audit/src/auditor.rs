@@ -164,7 +164,7 @@ where
         let mut outcome = check.run(progress).await;
         if outcome.landmarks != Landmarks::default() {
             let mut kept = self.landmarks.lock().unwrap_or_else(PoisonError::into_inner);
-            kept.clone_from(&outcome.landmarks);
+            kept.renew(&outcome.landmarks);
         }
         if let (Basis::Pair, Verdict::Drift) = (basis, &outcome.verdict) {
             for span in &outcome.spans {

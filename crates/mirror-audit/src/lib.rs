@@ -9,8 +9,10 @@ mod pins;
 mod records;
 mod repair;
 mod report;
+mod status;
 
 pub use auditor::{AuditSettings, Auditor};
 pub use evidence::MirrorEvidence;
 pub use pins::{MirrorPins, pair_at};
 pub use repair::repair_report;
+pub use status::stored_status;

@@ -5,6 +5,7 @@
 
 mod control;
 mod driver;
+pub mod freshness;
 mod held_back;
 pub mod history;
 pub mod orders;

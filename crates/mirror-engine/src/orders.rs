@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use etcd_mvcc::{
-    Commit, CommitTxn, Entry, Expect, Failure, Guard, Op, ReadRange, StandbyRevision, Txn, Value,
+    Commit, CommitTxn, Entry, Expect, Failure, Guard, LeaseId, Op, ReadRange, StandbyRevision, Txn,
+    Value,
 };
 use tokio::time::{Instant, sleep};
 
@@ -40,8 +41,21 @@ pub struct Stored {
     pub control: Control,
     /// What the mirror last said of itself, as it was encoded.
     pub status: Option<Value>,
+    /// The standby revision at which it said so.
+    pub status_written_at: Option<StandbyRevision>,
+    /// The leader key, while an instance holds it.
+    pub leader: Option<LeaderKey>,
     /// What became of the last order to repair that was looked at.
     pub repair: Option<RepairRecord>,
+}
+
+/// The key of the instance that leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaderKey {
+    /// The standby revision at which that instance took it.
+    pub taken_at: StandbyRevision,
+    /// The lease that it hangs on.
+    pub lease: LeaseId,
 }
 
 impl Stored {
@@ -100,17 +114,21 @@ where
     S: ReadRange<Revision = StandbyRevision>,
 {
     let own = OwnKeys::new(name);
-    let keys = [own.checkpoint, own.epoch, own.control, own.status, own.repair];
+    let keys = [own.checkpoint, own.epoch, own.control, own.status, own.repair, own.leader];
     let entries = standby.read_keys(&keys, None).await.map_err(OrderError::Standby)?;
     let mut entries = entries.into_iter();
     let mut next = || entries.next().flatten();
-    let (checkpoint, epoch, control, status, repair) = (next(), next(), next(), next(), next());
+    let (checkpoint, epoch, control) = (next(), next(), next());
+    let (status, repair, leader) = (next(), next(), next());
     Ok(Stored {
         written_at: checkpoint.as_ref().map(|entry| entry.modified),
         checkpoint: checkpoint.map(|entry| Checkpoint::decode(&entry.value)).transpose()?,
         epoch: epoch.map(|entry| Epoch::decode(&entry.value)).transpose()?,
         control: decode_control(control.as_ref())?,
+        status_written_at: status.as_ref().map(|entry| entry.modified),
         status: status.map(|entry| entry.value),
+        leader: leader
+            .map(|entry| LeaderKey { taken_at: entry.modified, lease: LeaseId::new(entry.lease) }),
         repair: repair.map(|entry| RepairRecord::decode(&entry.value)).transpose()?,
     })
 }
@@ -119,7 +137,8 @@ fn decode_control(entry: Option<&Entry<StandbyRevision>>) -> Result<Control, Rec
     entry.map_or_else(|| Ok(Control::default()), |entry| Control::decode(&entry.value))
 }
 
-/// Gives an order to the mirror called `name`. It is seen within a second or two.
+/// Gives an order to the mirror called `name`, and returns the standby's revision at which it was
+/// written. It is seen within a second or two; a status of a later revision may say what came of it.
 ///
 /// # Errors
 ///
@@ -128,7 +147,7 @@ fn decode_control(entry: Option<&Entry<StandbyRevision>>) -> Result<Control, Rec
 /// # Cancel safety
 ///
 /// A dropped call may still take effect.
-pub async fn give<S>(standby: &S, name: &str, order: Order) -> Result<(), OrderError>
+pub async fn give<S>(standby: &S, name: &str, order: Order) -> Result<StandbyRevision, OrderError>
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
@@ -143,7 +162,7 @@ where
         }
         Ok(())
     };
-    change_control(standby, name, change).await
+    change_control(standby, name, change).await.map(|((), given_at)| given_at)
 }
 
 /// Orders the mirror called `name` to carry out the repair with this digest, and returns the
@@ -182,7 +201,7 @@ where
         control.repair = Some(RepairOrder { id, kinds, digest });
         Ok(id)
     };
-    change_control(standby, name, change).await
+    change_control(standby, name, change).await.map(|(id, _)| id)
 }
 
 /// Waits until the mirror called `name` is through with the order of this id, and returns what
@@ -223,7 +242,7 @@ async fn change_control<S, T>(
     standby: &S,
     name: &str,
     change: impl Fn(&mut Control, Option<&Value>) -> Result<T, OrderError>,
-) -> Result<T, OrderError>
+) -> Result<(T, StandbyRevision), OrderError>
 where
     S: ReadRange<Revision = StandbyRevision> + CommitTxn,
 {
@@ -245,7 +264,7 @@ where
             own: vec![Op::Put { key: own.control.clone(), value: control.encode() }],
         };
         match standby.commit(txn).await {
-            Ok(Commit::Done(_)) => return Ok(changed),
+            Ok(Commit::Done(committed)) => return Ok((changed, committed.revision)),
             Ok(Commit::Refused) => {}
             Err(failure) => return Err(OrderError::Standby(failure)),
         }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use etcd_mvcc::{
     ClusterId, Entry, Failure, FailureClass, Key, PrimaryRevision, ReadHead, ReadRange,
-    StandbyRevision, Walk, WalkLimits,
+    SameCluster, Side, StandbyRevision, Walk, WalkLimits, distinct,
 };
 use keyspace_filter::{Rule, Scope};
 
+use crate::history::{Judgement, ProofError, prove_stored};
 use crate::orders::OrderError;
 use crate::own_keys::OwnKeys;
 use crate::planner::{Found, Ledger, PlanDigest, Survey, Withheld};
@@ -48,6 +49,9 @@ pub struct PlanReport {
     pub needs_accept: bool,
     /// Names what exactly would be deleted; for `etcd-sync resync --accept`.
     pub digest: PlanDigest,
+    /// Whether the primary's history is the one that the checkpoint was taken from: refuted, a run
+    /// stops before it writes. `None` where there is no checkpoint.
+    pub history: Option<Judgement>,
 }
 
 /// Why there is no plan.
@@ -63,8 +67,8 @@ pub enum PlanError {
     #[error(transparent)]
     Order(#[from] OrderError),
     /// Both ends are the same cluster.
-    #[error("both ends are the same cluster ({0})")]
-    SameCluster(ClusterId),
+    #[error(transparent)]
+    SameCluster(#[from] SameCluster),
     /// Compaction overtook the reading again and again.
     #[error("the history was compacted while it was read, again and again; try once more")]
     Compacted,
@@ -118,31 +122,49 @@ where
     P: ReadHead<Revision = PrimaryRevision> + ReadRange<Revision = PrimaryRevision>,
     S: ReadHead<Revision = StandbyRevision> + ReadRange<Revision = StandbyRevision>,
 {
+    let told_apart = distinct(primary, standby, &scope.primary_hull()).await;
+    told_apart.map_err(|(side, failure)| match side {
+        Side::Primary => PlanError::Primary(failure),
+        Side::Standby => PlanError::Standby(failure),
+    })??;
     let head = primary.head().await.map_err(PlanError::Primary)?;
-    let here = standby.head().await.map_err(PlanError::Standby)?;
-    if head.cluster == here.cluster {
-        return Err(PlanError::SameCluster(head.cluster));
-    }
+    let history = match prove_stored(primary, standby, name, None).await {
+        Ok(judgement) => judgement,
+        Err(ProofError::Unread { side: Side::Primary, failure }) => {
+            return Err(PlanError::Primary(failure));
+        }
+        Err(ProofError::Unread { side: Side::Standby, failure }) => {
+            return Err(PlanError::Standby(failure));
+        }
+        Err(ProofError::Record(error)) => return Err(OrderError::from(error).into()),
+    };
     let stored = crate::orders::read_state(standby, name).await?;
     let (entered, written_at) = (stored.checkpoint.is_some(), stored.written_at);
     let accounted = accounted(stored.checkpoint, written_at);
     let mut ledger =
         load_ledger(standby, name, accounted, None).await.map_err(PlanError::Standby)?;
-    let limits = WalkLimits::default();
-    let mut survey = Survey::new(scope, limits, head.cluster, !entered)
+    let mut survey = Survey::new(scope, WalkLimits::default(), head.cluster, !entered)
         .replacing(written_at)
-        .in_full(scope, limits, show);
+        .in_full(scope, show);
     let own = OwnKeys::new(name);
     let mut counts = Counts::new(scope);
     while !survey.advance(&mut ledger, &own, |_| false) {
         if let Some(request) = survey.comparison.want_primary() {
-            let page = primary.read_page(request).await.map_err(PlanError::Primary)?;
-            counts.count(&page.entries);
-            survey.comparison.primary_page(page);
+            match primary.read_page(request).await {
+                Ok(page) => {
+                    counts.count(&page.entries);
+                    survey.comparison.primary_page(page);
+                }
+                Err(failure) if survey.comparison.primary_failed(&failure) => {}
+                Err(failure) => return Err(PlanError::Primary(failure)),
+            }
         }
         if let Some(request) = survey.comparison.want_standby(true) {
-            let page = standby.read_page(request).await.map_err(PlanError::Standby)?;
-            survey.comparison.standby_page(page);
+            match standby.read_page(request).await {
+                Ok(page) => survey.comparison.standby_page(page),
+                Err(failure) if survey.comparison.standby_failed(&failure) => {}
+                Err(failure) => return Err(PlanError::Standby(failure)),
+            }
         }
     }
     let Found { missed, stale, foreign, different, .. } = survey.found;
@@ -163,6 +185,7 @@ where
         foreign,
         needs_accept: fuse.blows(stale, survey.found.standby_keys()),
         digest: survey.digest(),
+        history,
     })
 }
 
@@ -190,12 +213,10 @@ where
     let mut ledger = Ledger::new(accounted);
     let own = OwnKeys::new(name);
     let mut walk = Walk::new(&[own.ledger_range()], WalkLimits::default(), true);
-    while let Some(request) = walk.request::<StandbyRevision>(at) {
-        let page = standby.read_page(request.clone()).await?;
+    while let Some(page) = walk.next_page(standby, at).await? {
         for entry in &page.entries {
             ledger.load(&own, entry);
         }
-        walk.advance(&request, &page);
     }
     Ok(ledger)
 }
@@ -218,14 +239,14 @@ where
     let mut withheld = Withheld::default();
     let own = OwnKeys::new(name);
     let mut walk = Walk::new(&[own.withheld_range()], WalkLimits::default(), false);
-    while let Some(request) = walk.request(Some(at)) {
-        let page = standby.read_page(request.clone()).await.map_err(WithheldError::Standby)?;
+    while let Some(page) =
+        walk.next_page(standby, Some(at)).await.map_err(WithheldError::Standby)?
+    {
         for entry in &page.entries {
             if let Some(key) = own.withheld_key(&entry.key) {
                 withheld.load(key, &entry.value).map_err(WithheldError::Record)?;
             }
         }
-        walk.advance(&request, &page);
     }
     Ok(withheld)
 }

@@ -151,6 +151,21 @@ pub struct Blocked {
     pub reason: String,
     /// The command that releases it, or what must be mended first.
     pub release: String,
+    /// The digest of the plan that an order may accept: it says exactly what would be done. `None`
+    /// while it is being worked out, and where no order releases the guard.
+    pub digest: Option<String>,
+    /// That plan is being worked out.
+    pub pending: bool,
+    /// The digest of an order that was compared with the plan and is not the same.
+    pub refused: Option<String>,
+}
+
+impl Blocked {
+    /// A guard that no order releases: something outside has to change.
+    #[must_use]
+    pub const fn until_fixed(guard: GuardKind, reason: String, release: String) -> Self {
+        Self { guard, reason, release, digest: None, pending: false, refused: None }
+    }
 }
 
 /// How far a copy has come.

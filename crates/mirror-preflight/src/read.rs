@@ -1,8 +1,8 @@
 //! Reads both sides, each once.
 
 use etcd_mvcc::{
-    ClusterId, Entry, Failure, FailureClass, KeyRange, PrimaryRevision, ReadHead, ReadRange,
-    Revision, StandbyRevision, Walk, WalkLimits,
+    Entry, Failure, FailureClass, KeyRange, PrimaryRevision, ReadHead, ReadRange, Revision,
+    SameCluster, Side, StandbyRevision, Walk, WalkLimits, distinct,
 };
 use keyspace_filter::Scope;
 
@@ -21,8 +21,8 @@ pub enum PreflightError {
     #[error("the standby: {0}")]
     Standby(Failure),
     /// Both ends are the same cluster.
-    #[error("both ends are the same cluster ({0})")]
-    SameCluster(ClusterId),
+    #[error(transparent)]
+    SameCluster(#[from] SameCluster),
 }
 
 /// Finds out what would go wrong if this pair were mirrored. Writes nothing: it can't.
@@ -50,11 +50,13 @@ where
     P: ReadHead<Revision = PrimaryRevision> + ReadRange<Revision = PrimaryRevision>,
     S: ReadHead<Revision = StandbyRevision> + ReadRange<Revision = StandbyRevision>,
 {
+    let told_apart = distinct(primary, standby, &scope.primary_hull()).await;
+    told_apart.map_err(|(side, failure)| match side {
+        Side::Primary => PreflightError::Primary(failure),
+        Side::Standby => PreflightError::Standby(failure),
+    })??;
     let head = primary.head().await.map_err(PreflightError::Primary)?;
     let here = standby.head().await.map_err(PreflightError::Standby)?;
-    if head.cluster == here.cluster {
-        return Err(PreflightError::SameCluster(head.cluster));
-    }
     let mut survey = Survey::new(scope, settings);
     walk(primary, scope.primary_ranges(), head.revision, |entry| survey.offer(entry))
         .await
@@ -115,17 +117,16 @@ where
 {
     let mut walk = Walk::new(ranges, WalkLimits::default(), false);
     let mut at = Some(at);
-    while let Some(request) = walk.request(at) {
-        let page = match cluster.read_page(request.clone()).await {
+    loop {
+        let page = match walk.next_page(cluster, at).await {
             Err(failure) if failure.class == FailureClass::Resync && at.is_some() => {
                 at = None;
                 continue;
             }
             page => page?,
         };
+        let Some(page) = page else { return Ok(()) };
         at = Some(page.at);
         page.entries.iter().for_each(&mut take);
-        walk.advance(&request, &page);
     }
-    Ok(())
 }

@@ -5,12 +5,26 @@ use std::time::Duration;
 
 use crate::StatusReport;
 use crate::check::one_line;
+use crate::report::SILENCE_SECONDS_MAX;
 
 /// What readiness asks for beyond the state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// The most lag at which a following mirror counts as ready; `None` accepts any.
     pub ready_lag_max: Option<Duration>,
+    /// How long the primary's state may be unknown. Default 30 s.
+    pub ready_unknown_max: Duration,
+}
+
+impl Thresholds {
+    /// The default of [`Thresholds::ready_unknown_max`].
+    pub const UNKNOWN_MAX: Duration = Duration::from_secs(30);
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self { ready_lag_max: None, ready_unknown_max: Self::UNKNOWN_MAX }
+    }
 }
 
 /// One named check and why it failed, if it did.
@@ -34,7 +48,7 @@ impl Check {
 
 /// Tells whether a restart could help: the process answers, and its mirror has not ended.
 ///
-/// A peer that is away, a guard, or a lag never makes a mirror unhealthy: a restart mends none.
+/// A peer that is away, a guard, or a lag never makes a mirror unhealthy: a restart fixes none.
 #[must_use]
 pub fn liveness(mirror_runs: bool) -> Vec<Check> {
     let mirror = if mirror_runs {
@@ -64,6 +78,22 @@ pub fn readiness(report: &StatusReport, mirror_runs: bool, asked: Thresholds) ->
                 Check::failed("lag", format!("{lag:.0} s behind, more than the {max:.0} s allowed"))
             }
             None => Check::failed("lag", "not known yet"),
+        });
+    }
+    if following {
+        checks.push(match report.primary_unanswered_seconds {
+            Some(silent) if silent > asked.ready_unknown_max.as_secs_f64() => Check::failed(
+                "primary",
+                format!("the primary's state is unknown: it has not answered for {silent:.0} s"),
+            ),
+            _ => Check::passed("primary"),
+        });
+        checks.push(match report.primary_watch_behind_seconds {
+            Some(still) if still > SILENCE_SECONDS_MAX => Check::failed(
+                "watch",
+                format!("it has brought nothing for {still:.0} s, and the primary is ahead of it"),
+            ),
+            _ => Check::passed("watch"),
         });
     }
     checks

@@ -27,13 +27,15 @@ pub use check::{
     Conclusion, DifferenceKind, DifferenceReport, PinsReport, QueryError, printable_key,
 };
 pub use health::{Check, Thresholds, liveness, readiness};
-pub use metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, METRICS, MetricSpec, render};
+pub use metrics::{
+    CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, Exposition, METRICS, MetricSpec, render,
+};
 pub use preflight::PreflightSlot;
 pub use repair::{RepairCountsReport, RepairPlanReport, RepairReport};
 pub use report::{
-    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, DriftReport,
-    HeldBackReport, Labelled, LastCheckReport, NamedKey, PromotionReport, Snapshot, StatusReport,
-    Verdict,
+    BlockedReport, CopyReport, CountersReport, DOCUMENTED_GUARDS, DOCUMENTED_STATES, DbReport,
+    DriftReport, HeldBackReport, Labelled, LastCheckReport, NamedKey, PromotionReport, Snapshot,
+    StatusReport, Verdict,
 };
 pub use routes::{Room, Sources, router};
 pub use server::{Limits, serve};

@@ -1,6 +1,6 @@
 //! The metrics, rendered on every scrape from a status and from the checks. No label ever holds a key's name.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
@@ -17,8 +17,11 @@ use crate::report::{DOCUMENTED_GUARDS, DOCUMENTED_STATES, Labelled, StatusReport
 pub const CONTENT_TYPE_OPENMETRICS: &str =
     "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The content type for everybody else: the same lines read as Prometheus' older text format.
+/// The content type for everybody else: Prometheus' older text format.
 pub const CONTENT_TYPE_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// What every metric's name begins with.
+const PREFIX: &str = "etcd_sync";
 
 /// A metric's name without the prefix `etcd_sync_`, and what it tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +105,15 @@ pub const METRICS: &[MetricSpec] = &[
         "When the last check that had an answer ended, since 1970",
     ),
     spec("last_contact_timestamp_seconds", &["side"], "When the cluster last answered, since 1970"),
-    spec("build_info", &["version"], "The version that runs"),
+    spec("watch_stalls_total", &["side"], "How often a watch stood still behind a head that moved"),
+    spec("db_size_bytes", &["side"], "Size of the database file of the member that answered"),
+    spec("db_quota_bytes", &["side"], "Size at which that member takes no more writes"),
+    spec(
+        "certificate_expiry_timestamp_seconds",
+        &["side"],
+        "When the client certificate of the mirror expires, since 1970",
+    ),
+    spec("build_info", &["version"], "1, with the version that runs"),
 ];
 
 /// Those that only a process that checks can tell.
@@ -114,17 +125,74 @@ const CHECK_METRICS: [&str; 5] = [
     "check_last_conclusive_timestamp_seconds",
 ];
 
-/// Renders the metrics of a status, and of the checks if there are any. One text serves both content
-/// types.
+/// The format that metrics are written in. A text of one is not valid in the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus' text format, 0.0.4: for clients that do not ask for the other.
+    #[default]
+    Text,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// The content type that goes with it.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => CONTENT_TYPE_TEXT,
+            Self::OpenMetrics => CONTENT_TYPE_OPENMETRICS,
+        }
+    }
+}
+
+/// Renders the metrics of a status, and of the checks if there are any.
 #[must_use]
-pub fn render(report: &StatusReport, checks: Option<&CheckTotals>) -> String {
-    let mut registry = Registry::with_prefix("etcd_sync");
+pub fn render(
+    report: &StatusReport,
+    checks: Option<&CheckTotals>,
+    exposition: Exposition,
+) -> String {
+    let mut registry = Registry::with_prefix(PREFIX);
     let told = Told { report: report.clone(), checks: checks.cloned() };
     registry.register_collector(Box::new(told));
     let mut text = String::new();
     // Writing to a string can't fail; a partial exposition without `# EOF` would be refused.
     let _ = encode(&mut text, &registry);
-    text
+    match exposition {
+        Exposition::OpenMetrics => text,
+        Exposition::Text => plain(&text),
+    }
+}
+
+/// Turns OpenMetrics into the older format: there a counter's family is named as its samples are,
+/// and the text has no end mark.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for line in text.lines() {
+        let described = ["# HELP ", "# TYPE "].into_iter().find_map(|word| {
+            let (name, rest) = line.strip_prefix(word)?.split_once(' ')?;
+            Some((word, name, rest))
+        });
+        // Writing to a string can't fail.
+        let _ = match described {
+            Some((word, name, rest)) if is_counter(name) => {
+                writeln!(plain, "{word}{name}_total {rest}")
+            }
+            None if line.starts_with('#') => Ok(()),
+            _ => writeln!(plain, "{line}"),
+        };
+    }
+    plain
+}
+
+/// Tells whether this is the name of a counter's family, without the `_total` of its samples.
+fn is_counter(family: &str) -> bool {
+    METRICS.iter().any(|metric| {
+        metric.name.strip_suffix("_total").is_some_and(|name| {
+            family.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_')) == Some(name)
+        })
+    })
 }
 
 #[derive(Debug)]
@@ -196,6 +264,18 @@ impl Samples<'_, '_> {
                 self.one_of(&DOCUMENTED_GUARDS, guard)
             }
             "last_contact_timestamp_seconds" => self.contacts(report),
+            "watch_stalls_total" => self.labelled(&counters.watch_stalls),
+            "db_size_bytes" => self.by_side(
+                report.primary_db.map(|db| signed(db.bytes)),
+                report.standby_db.map(|db| signed(db.bytes)),
+            ),
+            "db_quota_bytes" => self.by_side(
+                report.primary_db.and_then(|db| db.quota_bytes).map(signed),
+                report.standby_db.and_then(|db| db.quota_bytes).map(signed),
+            ),
+            "certificate_expiry_timestamp_seconds" => {
+                self.by_side(report.primary_certificate_expiry, report.standby_certificate_expiry)
+            }
             "build_info" => self.version(&report.version),
             _ => Ok(()),
         }
@@ -219,9 +299,9 @@ impl Samples<'_, '_> {
     }
 
     fn describe(&mut self, kind: MetricType) -> Result<MetricEncoder<'_>, fmt::Error> {
-        // The encoder appends `_total` and `_info` itself.
+        // The encoder appends `_total` itself.
         let name = self.metric.name;
-        let name = name.strip_suffix("_total").or_else(|| name.strip_suffix("_info"));
+        let name = name.strip_suffix("_total");
         self.encoder.encode_descriptor(
             name.unwrap_or(self.metric.name),
             self.metric.help,
@@ -248,6 +328,19 @@ impl Samples<'_, '_> {
         let mut family = self.describe(MetricType::Counter)?;
         for (op, count) in [("put", puts), ("delete", deletes)] {
             ConstCounter::new(count).encode(family.encode_family(&[("op", op)])?)?;
+        }
+        Ok(())
+    }
+
+    /// A value of each side; nothing of a side of which it is not known.
+    fn by_side(&mut self, primary: Option<i64>, standby: Option<i64>) -> fmt::Result {
+        if primary.or(standby).is_none() {
+            return Ok(());
+        }
+        let mut family = self.describe(MetricType::Gauge)?;
+        for (side, value) in [("primary", primary), ("standby", standby)] {
+            let Some(value) = value else { continue };
+            ConstGauge::new(value).encode(family.encode_family(&[("side", side)])?)?;
         }
         Ok(())
     }
@@ -334,14 +427,16 @@ impl Samples<'_, '_> {
         ] {
             let Some(age) = age else { continue };
             let age = std::time::Duration::try_from_secs_f64(age).unwrap_or_default();
-            let at = signed(observed_at.saturating_sub(age.as_secs()));
-            ConstGauge::new(at).encode(family.encode_family(&[("side", side)])?)?;
+            let Some(at) = observed_at.checked_sub(age.as_secs()) else { continue };
+            ConstGauge::new(signed(at)).encode(family.encode_family(&[("side", side)])?)?;
         }
         Ok(())
     }
 
     fn version(&mut self, version: &str) -> fmt::Result {
-        self.describe(MetricType::Info)?.encode_info(&[("version", version)])
+        // A gauge, not an info: the older format has no such type.
+        let mut family = self.describe(MetricType::Gauge)?;
+        ConstGauge::new(1_i64).encode(family.encode_family(&[("version", version)])?)
     }
 }
 

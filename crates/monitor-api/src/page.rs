@@ -132,6 +132,22 @@ fn facts(status: &StatusReport) -> Vec<(&'static str, String)> {
             format!("{} of {total} keys, {} written", copy.keys_read, copy.keys_written),
         ));
     }
+    for (name, seconds) in [
+        ("primary unanswered", status.primary_unanswered_seconds),
+        ("standby unanswered", status.standby_unanswered_seconds),
+        ("primary watch behind", status.primary_watch_behind_seconds),
+        ("standby watch behind", status.standby_watch_behind_seconds),
+    ] {
+        facts.extend(seconds.map(|seconds| (name, format!("for {seconds:.0} s"))));
+    }
+    for (name, db) in
+        [("primary database", status.primary_db), ("standby database", status.standby_db)]
+    {
+        let Some(db) = db else { continue };
+        let mib = |bytes: u64| bytes / (1 << 20);
+        let quota = db.quota_bytes.map(|quota| format!(" of {} MiB", mib(quota)));
+        facts.push((name, format!("{} MiB{}", mib(db.bytes), quota.unwrap_or_default())));
+    }
     if status.held_back.count > 0 {
         facts.push(("held back", format!("{} keys", status.held_back.count)));
     }

@@ -28,6 +28,9 @@ pub const DOCUMENTED_GUARDS: [&str; 14] = [
     "encryption_key",
 ];
 
+/// A peer that is silent for longer than this makes a verdict unknown.
+pub(crate) const SILENCE_SECONDS_MAX: f64 = 5.0;
+
 /// What the reader of a status should conclude from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -105,8 +108,30 @@ pub struct StatusReport {
     pub primary_contact_age_seconds: Option<f64>,
     /// Seconds since the standby last answered.
     pub standby_contact_age_seconds: Option<f64>,
-    /// When this was written: seconds since 1970, by the clock of the mirror's machine.
+    /// Seconds that the primary has not answered: since the first request in a row that failed was
+    /// sent. `null` if the last one was answered.
+    pub primary_unanswered_seconds: Option<f64>,
+    /// Likewise, of the standby.
+    pub standby_unanswered_seconds: Option<f64>,
+    /// Seconds that the primary's watch has brought nothing although the primary is ahead of it.
+    /// `null` if it has brought everything.
+    pub primary_watch_behind_seconds: Option<f64>,
+    /// Likewise, of the standby's watch.
+    pub standby_watch_behind_seconds: Option<f64>,
+    /// How large the primary's database is; `null` where it does not say.
+    pub primary_db: Option<DbReport>,
+    /// Likewise, of the standby.
+    pub standby_db: Option<DbReport>,
+    /// When the client certificate for the primary expires: seconds since 1970; `null` without one.
+    pub primary_certificate_expiry: Option<i64>,
+    /// Likewise, for the standby.
+    pub standby_certificate_expiry: Option<i64>,
+    /// The moment that the ages and the lag count up to: seconds since 1970, by the clock of the
+    /// mirror's machine. For people: it is never compared with another clock.
     pub observed_at: Option<u64>,
+    /// For a status that was stored: seconds since then, at most, judged by what etcd keeps. It is
+    /// part of the ages and of the lag. `null` where that is not known, and in a mirror's own words.
+    pub age_seconds_max: Option<f64>,
     /// The copy that is running, or the last one.
     pub copy: CopyReport,
     /// What the last check said; `null` before there was one.
@@ -126,6 +151,17 @@ pub struct StatusReport {
     pub parked: u64,
     /// Counts since the process started.
     pub counters: CountersReport,
+}
+
+/// How large a member's database is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct DbReport {
+    /// The size of the file, in bytes.
+    pub bytes: u64,
+    /// The size at which the member takes no more writes; `null` before etcd 3.6, which does not
+    /// say.
+    pub quota_bytes: Option<u64>,
 }
 
 /// A promotion: from then on no mirror writes to the standby.
@@ -175,15 +211,17 @@ pub struct NamedKey {
 }
 
 /// What the last check said, without the keys: those are at `/api/v1/checks`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LastCheckReport {
     /// `in-sync`, `drift` or `inconclusive`.
     pub verdict: String,
     /// Why, on one line.
     pub reason: String,
-    /// When it began: seconds since 1970.
+    /// When it began: seconds since 1970, by the clock of the mirror's machine.
     pub started_at: Option<u64>,
+    /// Seconds since it began.
+    pub age_seconds: Option<f64>,
     /// The primary revision as of which it proved the standby equal; `null` if it did not.
     pub verified_revision: Option<i64>,
     /// Keys that the standby lacked.
@@ -201,6 +239,7 @@ impl From<&CheckReport> for LastCheckReport {
             verdict: report.verdict().as_str().to_owned(),
             reason: report.reason().to_owned(),
             started_at: found.started_at,
+            age_seconds: None,
             verified_revision: report.verified_revision(),
             missed: found.missed,
             surplus: found.surplus,
@@ -217,8 +256,15 @@ pub struct BlockedReport {
     pub guard: String,
     /// What was found.
     pub reason: String,
-    /// The command that releases it, or what must be mended first.
+    /// The command that releases it, or what must be fixed first.
     pub release: String,
+    /// The digest of the plan that `etcd-sync resync --accept` may accept; `null` while it is being
+    /// worked out, and where no order releases the guard.
+    pub digest: Option<String>,
+    /// That plan is being worked out.
+    pub pending: bool,
+    /// The digest of an order that was compared with the plan and is not the same.
+    pub refused: Option<String>,
 }
 
 /// How far a copy has come.
@@ -278,6 +324,8 @@ pub struct CountersReport {
     pub foreign_deletes: u64,
     /// How often the watch was opened again, by reason.
     pub watch_restarts: Vec<Labelled>,
+    /// How often a watch stood still behind a head that moved, by side.
+    pub watch_stalls: Vec<Labelled>,
     /// How often a comparison had to close a gap, by reason.
     pub resyncs: Vec<Labelled>,
     /// Failed requests, by side and class.
@@ -326,10 +374,47 @@ impl StatusReport {
                 self.reason.clone_from(&blocked.reason);
             }
         }
+        if self.state == "following"
+            && let Some(silence) = self.silence()
+        {
+            self.verdict = Verdict::Unknown;
+            self.reason = silence;
+            let step = "look at the log: it names the endpoint and the cause".to_owned();
+            self.next_steps.push(step);
+        }
         if self.reason.is_empty() {
             reason.clone_into(&mut self.reason);
         }
         self
+    }
+
+    /// Why it is not known, at this moment, how far the standby is behind; `None` if it is.
+    #[must_use]
+    pub fn silence(&self) -> Option<String> {
+        let long = |seconds: Option<f64>| seconds.filter(|seconds| *seconds > SILENCE_SECONDS_MAX);
+        if let Some(seconds) = long(self.primary_unanswered_seconds) {
+            return Some(format!("the primary has not answered for {seconds:.0} s"));
+        }
+        if let Some(seconds) = long(self.primary_watch_behind_seconds) {
+            let ahead = match self.lag_revisions {
+                Some(1) => "1 revision ahead".to_owned(),
+                Some(revisions) if revisions > 0 => format!("{revisions} revisions ahead"),
+                _ => "ahead".to_owned(),
+            };
+            return Some(format!(
+                "the primary's watch has brought nothing for {seconds:.0} s although the primary is \
+                 {ahead}"
+            ));
+        }
+        if let Some(seconds) = long(self.standby_unanswered_seconds) {
+            return Some(format!("the standby has not answered for {seconds:.0} s"));
+        }
+        long(self.standby_watch_behind_seconds).map(|seconds| {
+            format!(
+                "the standby's watch has brought nothing for {seconds:.0} s although the standby is \
+                 ahead: writes of others are not seen"
+            )
+        })
     }
 
     /// Returns the report as it reads when `elapsed` has passed without further news.
@@ -337,13 +422,52 @@ impl StatusReport {
     /// Ages and lag grow: what was not heard of since was not known to be whole since.
     #[must_use]
     pub fn aged(mut self, elapsed: Duration) -> Self {
+        let check = self.last_check.as_mut();
         for age in [
-            &mut self.lag_seconds,
-            &mut self.primary_contact_age_seconds,
-            &mut self.standby_contact_age_seconds,
-        ] {
+            Some(&mut self.lag_seconds),
+            Some(&mut self.primary_contact_age_seconds),
+            Some(&mut self.standby_contact_age_seconds),
+            check.map(|check| &mut check.age_seconds),
+        ]
+        .into_iter()
+        .flatten()
+        {
             *age = age.map(|seconds| round_to_ms(seconds + elapsed.as_secs_f64()));
         }
+        self.observed_at = self.observed_at.and_then(|at| at.checked_add(elapsed.as_secs()));
+        self
+    }
+
+    /// Returns the report with the checkpoint of a later moment. The primary has come at least as
+    /// far, whatever was last heard of it.
+    #[must_use]
+    pub fn with_checkpoint(mut self, revision: i64) -> Self {
+        self.checkpoint_revision = Some(revision);
+        self.primary_revision = self.primary_revision.map(|primary| primary.max(revision));
+        let ahead = self.primary_revision.map(|primary| primary.saturating_sub(revision));
+        self.lag_revisions = ahead.and_then(|ahead| u64::try_from(ahead).ok());
+        self
+    }
+
+    /// Returns the report of a mirror that was stored not longer than `age` ago.
+    #[must_use]
+    pub fn stored_within(self, age: Duration) -> Self {
+        Self { age_seconds_max: Some(round_to_ms(age.as_secs_f64())), ..self.aged(age) }
+    }
+
+    /// Returns the report of a mirror that was stored at an unknown time: what counts up to now is
+    /// unknown, and so is the verdict, for this reason.
+    #[must_use]
+    pub fn stored_once(mut self, reason: String) -> Self {
+        self.lag_seconds = None;
+        self.primary_contact_age_seconds = None;
+        self.standby_contact_age_seconds = None;
+        if let Some(check) = &mut self.last_check {
+            check.age_seconds = None;
+        }
+        self.age_seconds_max = None;
+        self.verdict = Verdict::Unknown;
+        self.reason = reason;
         self
     }
 

@@ -12,7 +12,6 @@ use serde::Deserialize;
 
 use super::Etcds;
 use super::monitor;
-use super::status::since_1970;
 use super::words::{fails, holds, unknown};
 
 /// A check ends after ten minutes at the latest.
@@ -24,6 +23,8 @@ const CHECKS_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct OwnCheck {
     /// When it was asked for: it was begun after that.
     asked: Timestamp,
+    /// The same, by the clock that only goes forward.
+    asked_at: Instant,
     verdict: CheckVerdict,
     told: String,
 }
@@ -31,20 +32,36 @@ pub(super) struct OwnCheck {
 /// `/api/v1/checks`, as far as it is of interest.
 #[derive(Deserialize)]
 struct Checks {
-    checks: Vec<CheckReport>,
+    checks: Vec<DatedCheck>,
+}
+
+/// A report, and how old it is.
+#[derive(Deserialize)]
+struct DatedCheck {
+    #[serde(default)]
+    age_seconds: Option<f64>,
+    #[serde(flatten)]
+    report: CheckReport,
+}
+
+impl DatedCheck {
+    fn summary(&self) -> LastCheckReport {
+        let Self { age_seconds, report } = self;
+        LastCheckReport { age_seconds: *age_seconds, ..LastCheckReport::from(report) }
+    }
 }
 
 impl Etcds {
     /// Has both sides compared at one pair of revisions.
     pub(super) async fn run_check(&self) -> Acted {
-        let asked = Timestamp::from(SystemTime::now());
+        let (asked, asked_at) = (Timestamp::from(SystemTime::now()), Instant::now());
         let report = match self.asked_of_monitor().await {
             Some(report) => report,
             None => self.audited().await,
         };
         let told = described(&report);
         let verdict = report.verdict();
-        let own = OwnCheck { asked, verdict, told: told.clone() };
+        let own = OwnCheck { asked, asked_at, verdict, told: told.clone() };
         *self.checked.lock().unwrap_or_else(PoisonError::into_inner) = Some(own);
         match verdict {
             CheckVerdict::InSync => Acted::Accepted,
@@ -92,11 +109,10 @@ impl Etcds {
         if let Some(own) = self.own_check().filter(|own| own.asked >= begun) {
             return judged(own.verdict, own.told);
         }
+        let since_begun = Timestamp::from(SystemTime::now()).since(begun);
         match self.last_conclusive().await {
-            // Whole seconds: one that began within the very second may have begun before.
-            Ok(Some(check)) if check.started_at.is_some_and(|at| at * 1_000 > begun.ms()) => {
-                by_word(&check)
-            }
+            // Two spans, each by a clock of its own: no two clocks are compared.
+            Ok(Some(check)) if age(&check).is_some_and(|age| age < since_begun) => by_word(&check),
             Ok(_) => fails("no check has begun since"),
             Err(answer) => answer,
         }
@@ -108,25 +124,21 @@ impl Etcds {
             Ok(last) => last,
             Err(answer) => return answer,
         };
-        let now = since_1970().as_secs();
         let own = self.own_check().filter(|own| own.verdict != CheckVerdict::Inconclusive);
-        let theirs = last.as_ref().and_then(|check| check.started_at);
-        if let Some(own) = own.filter(|own| theirs.is_none_or(|at| own.asked.ms() >= at * 1_000)) {
-            let age = now.saturating_sub(own.asked.ms() / 1_000);
-            return if age <= seconds {
-                judged(own.verdict, own.told)
-            } else {
-                fails(format!("the last check is {age} s old"))
-            };
+        let theirs = last.as_ref().and_then(age);
+        let within = Duration::from_secs(seconds);
+        let too_old = |age: Duration| fails(format!("the last check is {} s old", age.as_secs()));
+        if let Some(own) =
+            own.filter(|own| theirs.is_none_or(|theirs| own.asked_at.elapsed() <= theirs))
+        {
+            let age = own.asked_at.elapsed();
+            return if age <= within { judged(own.verdict, own.told) } else { too_old(age) };
         }
-        let (Some(check), Some(at)) = (last, theirs) else {
-            return fails("no check has come to a conclusion yet");
-        };
-        let age = now.saturating_sub(at);
-        if age > seconds {
-            fails(format!("the last check is {age} s old"))
-        } else {
-            by_word(&check)
+        match (last, theirs) {
+            (Some(check), Some(age)) if age <= within => by_word(&check),
+            (Some(_), Some(age)) => too_old(age),
+            (Some(_), None) => unknown("the mirror does not say how old its last check is"),
+            (None, _) => fails("no check has come to a conclusion yet"),
         }
     }
 
@@ -142,7 +154,7 @@ impl Etcds {
         if !url.is_empty()
             && let Ok((200, body)) = monitor::get(url, "/api/v1/checks", CHECKS_LIMIT).await
             && let Ok(Checks { checks }) = serde_json::from_str::<Checks>(&body)
-            && let Some(check) = checks.iter().map(LastCheckReport::from).find(conclusive)
+            && let Some(check) = checks.iter().map(DatedCheck::summary).find(conclusive)
         {
             return Ok(Some(check));
         }
@@ -153,6 +165,11 @@ impl Etcds {
             check => Ok(check),
         }
     }
+}
+
+/// How long ago a check of the mirror's began, by the mirror's own word.
+fn age(check: &LastCheckReport) -> Option<Duration> {
+    Duration::try_from_secs_f64(check.age_seconds?).ok()
 }
 
 fn judged(verdict: CheckVerdict, told: String) -> Answer {

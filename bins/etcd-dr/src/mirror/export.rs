@@ -8,8 +8,8 @@ use dr_plan::plan::Side;
 use dr_plan::runner::Acted;
 use etcd_link::{Primary, Standby};
 use etcd_mvcc::{
-    Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, ReadRange as _,
-    Revision as _, StandbyRevision, Walk, WalkLimits,
+    Change, Failure, FailureClass, Key, PrimaryRevision, ReadHead as _, Revision as _,
+    StandbyRevision, Walk, WalkLimits,
 };
 use mirror_engine::history::{Judgement, ProofError, prove_stored};
 use mirror_engine::orders::read_state;
@@ -242,14 +242,12 @@ impl Etcds {
     async fn state(&self, former: &Former) -> Result<String, Failure> {
         let mut state = Sha256::new();
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(request) = walk.request::<PrimaryRevision>(None) {
-            let page = former.cluster.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(&former.cluster, None).await? {
             for entry in page.entries.iter().filter(|entry| self.admits(&entry.key)) {
                 state.update(entry.key.len().to_be_bytes());
                 state.update(entry.key.as_bytes());
                 state.update(entry.modified.get().to_be_bytes());
             }
-            walk.advance(&request, &page);
         }
         Ok(hex(state))
     }

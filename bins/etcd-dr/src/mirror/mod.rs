@@ -38,6 +38,7 @@ use etcd_link::{Primary, Standby};
 use keyspace_filter::Scope;
 use kube_encryption::Keyring;
 use mirror_config::Failure;
+use mirror_engine::freshness::Observer;
 
 use checks::OwnCheck;
 
@@ -57,6 +58,8 @@ pub(crate) struct Etcds {
     releasing: Standby,
     /// Where what a plan writes is put: beside the topology file.
     folder: PathBuf,
+    /// Remembers the mirror's stored status from one probe to the next.
+    observer: tokio::sync::Mutex<Observer>,
     /// The check that this process asked for last.
     checked: Mutex<Option<OwnCheck>>,
     /// For what only an API or a pod's log can tell.
@@ -85,6 +88,7 @@ impl Etcds {
             scope,
             keyring,
             folder,
+            observer: tokio::sync::Mutex::default(),
             checked: Mutex::default(),
             world,
         })

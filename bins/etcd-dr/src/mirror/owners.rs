@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dr_plan::Answer;
 use dr_plan::plan::Side;
-use etcd_mvcc::{
-    Entry, Failure, Key, KeyRange, ReadHead as _, ReadRange as _, StandbyRevision, Walk, WalkLimits,
-};
+use etcd_mvcc::{Entry, Failure, Key, KeyRange, ReadHead as _, StandbyRevision, Walk, WalkLimits};
 use keyspace_filter::Scope;
 use kube_meta::{Format, skim};
 use xxhash_rust::xxh3::xxh3_64;
@@ -105,10 +103,8 @@ impl Etcds {
         let at = self.standby.head().await?.revision;
         let mut seen = Seen::default();
         let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), false);
-        while let Some(request) = walk.request(Some(at)) {
-            let page = self.standby.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(&self.standby, Some(at)).await? {
             page.entries.iter().for_each(|entry| seen.note(&self.scope, entry));
-            walk.advance(&request, &page);
         }
         Ok(seen)
     }

@@ -60,8 +60,7 @@ impl Parted<'_> {
     ) -> Result<(), Failure> {
         let mut at_once = 1;
         let mut walk = Walk::new(self.scope.primary_ranges(), WalkLimits::default(), true);
-        while let Some(request) = walk.request::<PrimaryRevision>(None) {
-            let page = self.cluster.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(self.cluster, None).await? {
             let admitted =
                 page.entries.iter().filter(|entry| self.scope.admits(entry.key.as_bytes()));
             let since = admitted.filter(|entry| entry.modified > self.checkpoint.revision);
@@ -80,7 +79,6 @@ impl Parted<'_> {
                     }
                 }
             }
-            walk.advance(&request, &page);
         }
         Ok(())
     }
@@ -116,14 +114,12 @@ impl Parted<'_> {
         mut each: impl FnMut(&Key, Absent) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let mut walk = Walk::new(&[KeyRange::all()], WalkLimits::default(), true);
-        while let Some(request) = walk.request::<StandbyRevision>(None) {
-            let page = self.follower.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(self.follower, None).await? {
             let theirs = page.entries.iter().filter_map(|entry| self.mirrored(entry)).collect();
             let missed = self.missed(theirs).await?;
             for (key, absent) in self.not_foreign(missed).await? {
                 each(&key, absent)?;
             }
-            walk.advance(&request, &page);
         }
         Ok(())
     }
@@ -153,15 +149,13 @@ impl Parted<'_> {
         let around = KeyRange::new(first.clone(), last.successor());
         let mut there = vec![false; keys.len()];
         let mut walk = Walk::new(&[around], WalkLimits::default(), true);
-        while let Some(request) = walk.request::<PrimaryRevision>(None) {
-            let page = self.cluster.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(self.cluster, None).await? {
             for entry in &page.entries {
                 let found = keys.binary_search_by(|(key, _)| key.cmp(&entry.key));
                 if let Some(there) = found.ok().and_then(|at| there.get_mut(at)) {
                     *there = true;
                 }
             }
-            walk.advance(&request, &page);
         }
         let mut there = there.into_iter();
         keys.retain(|_| there.next() == Some(false));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use dr_plan::Answer;
 use dr_plan::plan::Side;
 use dr_world::kube::KubeError;
-use etcd_mvcc::{Failure, Key, KeyRange, ReadHead as _, ReadRange as _, Walk, WalkLimits};
+use etcd_mvcc::{Failure, Key, KeyRange, ReadHead as _, Walk, WalkLimits};
 use kube_meta::{Format, skim};
 
 use super::Etcds;
@@ -51,8 +51,7 @@ impl Etcds {
         let mut samples = BTreeMap::new();
         let range = KeyRange::prefix(SECRETS.as_bytes());
         let mut walk = Walk::new(&[range], WalkLimits::default(), false);
-        while let Some(request) = walk.request(Some(at)) {
-            let page = self.standby.read_page(request.clone()).await?;
+        while let Some(page) = walk.next_page(&self.standby, Some(at)).await? {
             for entry in &page.entries {
                 if !self.scope.admits_standby(entry.key.as_bytes()) {
                     continue;
@@ -68,7 +67,6 @@ impl Etcds {
                 };
                 samples.entry(encrypted).or_insert(place);
             }
-            walk.advance(&request, &page);
         }
         Ok(samples)
     }

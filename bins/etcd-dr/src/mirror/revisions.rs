@@ -1,7 +1,7 @@
 //! How the revisions and identities of the two etcds stand to one another.
 
 use dr_plan::Answer;
-use etcd_mvcc::{ReadHead as _, Revision as _, Side};
+use etcd_mvcc::{ReadHead as _, Revision as _, Side, distinct};
 use mirror_engine::history::{Judgement, ProofError, prove_stored};
 
 use super::Etcds;
@@ -10,13 +10,17 @@ use super::words::{either, fails, holds, unknown, unread};
 impl Etcds {
     /// Whether the two etcds are two clusters.
     pub(super) async fn different(&self) -> Answer {
-        match (self.primary.head().await, self.standby.head().await) {
-            (Ok(one), Ok(other)) => either(
-                one.cluster != other.cluster,
-                format!("etcd clusters {} and {}", one.cluster, other.cluster),
-            ),
-            (Err(failure), _) => unread(&self.topology.primary.name, &failure),
-            (_, Err(failure)) => unread(&self.topology.standby.name, &failure),
+        match distinct(&self.primary, &self.standby, &self.scope.primary_hull()).await {
+            Ok(Ok(())) => match (self.primary.head().await, self.standby.head().await) {
+                (Ok(one), Ok(other)) => {
+                    holds(format!("etcd clusters {} and {}", one.cluster, other.cluster))
+                }
+                (Err(failure), _) => unread(&self.topology.primary.name, &failure),
+                (_, Err(failure)) => unread(&self.topology.standby.name, &failure),
+            },
+            Ok(Err(same)) => fails(same.to_string()),
+            Err((Side::Primary, failure)) => unread(&self.topology.primary.name, &failure),
+            Err((Side::Standby, failure)) => unread(&self.topology.standby.name, &failure),
         }
     }
 

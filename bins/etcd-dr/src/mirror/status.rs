@@ -6,6 +6,7 @@ use dr_plan::plan::Side;
 use dr_plan::samples::Sample;
 use dr_plan::{Answer, Timestamp, Verdict};
 use etcd_mvcc::{ReadHead as _, ReadRange as _, Revision as _};
+use mirror_audit::stored_status;
 use mirror_engine::orders::read_state;
 use mirror_engine::{Checkpoint, OwnKeys};
 use monitor_api::StatusReport;
@@ -16,8 +17,6 @@ use super::words::{either, fails, holds, pending, unknown};
 
 /// A status is answered from memory.
 const STATUS_LIMIT: Duration = Duration::from_secs(10);
-/// A mirror that has said nothing for this long may be dead. It speaks every 5 s.
-const SILENCE_MAX: Duration = Duration::from_secs(30);
 
 impl Etcds {
     /// Reads what the mirror says of itself: at its monitor, or, where that can't be reached or an
@@ -31,27 +30,20 @@ impl Etcds {
         {
             return Ok(report);
         }
-        let (report, silence) = self.last_word().await?;
-        if silence > SILENCE_MAX {
-            let (said, secs) = (report.state, silence.as_secs());
-            return Err(unknown(format!(
-                "the mirror has said nothing for {secs} s; its last word was `{said}`"
-            )));
+        let report = self.last_word().await?;
+        if report.age_seconds_max.is_none() {
+            return Err(unknown(report.reason));
         }
         Ok(report)
     }
 
-    /// Reads the mirror's last word, however old it is, and its age.
-    async fn last_word(&self) -> Result<(StatusReport, Duration), Answer> {
-        let untold = |error: &dyn std::fmt::Display| unknown(error.to_string());
-        let stored =
-            read_state(&self.standby, self.name()).await.map_err(|error| untold(&error))?;
-        let said = stored.status.ok_or_else(|| unknown("no mirror has said how it is"))?;
-        let report: StatusReport =
-            serde_json::from_slice(said.expose()).map_err(|error| untold(&error))?;
-        let at = report.observed_at.unwrap_or_default();
-        let silence = Duration::from_secs(since_1970().as_secs().saturating_sub(at));
-        Ok((report.aged(silence), silence))
+    /// Reads the mirror's last word, however old it is. How old, it says itself, where that is
+    /// known; else its ages and its lag are unknown.
+    async fn last_word(&self) -> Result<StatusReport, Answer> {
+        let mut observer = self.observer.lock().await;
+        let look = observer.look(&self.standby, self.name()).await;
+        let look = look.map_err(|error| unknown(error.to_string()))?;
+        stored_status(&look).ok_or_else(|| unknown("no mirror has said how it is"))
     }
 
     /// Reads the checkpoint.
@@ -64,8 +56,7 @@ impl Etcds {
 
     /// The newest revision that the mirror ever saw of the primary.
     pub(super) async fn last_seen(&self) -> Option<i64> {
-        let (report, _) = self.last_word().await.ok()?;
-        report.primary_revision
+        self.last_word().await.ok()?.primary_revision
     }
 
     pub(super) async fn in_state(&self, wanted: &str) -> Answer {
@@ -163,9 +154,10 @@ impl Etcds {
     /// What the standby lacks, in words, and for how long it has not been known to be whole.
     async fn loss(&self) -> Result<(String, Option<f64>), Answer> {
         let checkpoint = self.checkpoint().await?.revision.get();
-        let (report, silence) = self.last_word().await?;
-        let live = if silence > SILENCE_MAX { None } else { self.status().await.ok() };
-        let report = live.unwrap_or(report);
+        let report = match self.status().await {
+            Ok(report) => report,
+            Err(_) => self.last_word().await?,
+        };
         let lag = report.lag_seconds;
         let seconds = lag.map_or("an unknown time".to_owned(), |lag| format!("{lag:.0} s"));
         if let Ok(head) = self.primary.head().await {

@@ -4,7 +4,7 @@
 //! costs it a walk over its index. So a check notes landmarks as it goes by, and the next one is
 //! cut there.
 
-use etcd_mvcc::Key;
+use etcd_mvcc::{Key, PageSizes};
 
 /// Samples that are kept for one part; beyond, every other one is dropped.
 const SAMPLES_MAX: usize = 64;
@@ -12,15 +12,36 @@ const SAMPLES_MAX: usize = 64;
 /// Parts smaller than this are not worth their requests.
 const PART_KEYS_MIN: u64 = 4_096;
 
-/// Keys at about equal distances, as the standby spells them, ascending.
+/// What a check has learned for the next one of the same clusters: keys at about equal distances,
+/// as the standby spells them, ascending, and how large pages may get.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Landmarks(Vec<Key>);
+pub struct Landmarks {
+    keys: Vec<Key>,
+    pages: Option<PageSizes>,
+}
 
 impl Landmarks {
     /// Returns the keys, ascending.
     #[must_use]
     pub fn keys(&self) -> &[Key] {
-        &self.0
+        &self.keys
+    }
+
+    /// Takes over what a later check has learned.
+    pub fn renew(&mut self, later: &Self) {
+        if !later.keys.is_empty() {
+            self.keys.clone_from(&later.keys);
+        }
+        self.pages = later.pages.or(self.pages);
+    }
+
+    pub(crate) fn pages(&self) -> Option<PageSizes> {
+        self.pages
+    }
+
+    /// Adds how large pages may get.
+    pub(crate) fn with_pages(self, pages: PageSizes) -> Self {
+        Self { pages: Some(pages), ..self }
     }
 
     /// Picks at most `parts - 1` landmarks from samples of all parts.
@@ -43,7 +64,7 @@ impl Landmarks {
                 key
             })
         });
-        Self(picked.collect())
+        Self { keys: picked.collect(), pages: None }
     }
 }
 

@@ -10,6 +10,8 @@ mod part;
 mod pins;
 mod view;
 
+use std::sync::{Mutex, PoisonError};
+
 use etcd_mvcc::{PrimaryRevision, ReadRange, StandbyRevision, WalkLimits};
 use futures::StreamExt as _;
 
@@ -95,6 +97,7 @@ where
             view: self.view,
             pinned: &pinned,
             settings: self.settings,
+            learned: Mutex::new(self.landmarks.pages().unwrap_or(self.settings.limits.into())),
         };
         let parts = self.view.parts(self.landmarks);
         let outcomes: Vec<PartOutcome> = futures::stream::iter(parts)
@@ -102,7 +105,10 @@ where
             .buffered(self.settings.parallel.max(1))
             .collect()
             .await;
-        Outcome { envelopes: seen.into_inner(), ..self.joined(outcomes) }
+        let learned = comparing.learned.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut outcome = Outcome { envelopes: seen.into_inner(), ..self.joined(outcomes) };
+        outcome.landmarks = outcome.landmarks.with_pages(learned);
+        outcome
     }
 
     fn joined(&self, outcomes: Vec<PartOutcome>) -> Outcome {

@@ -1,7 +1,9 @@
 //! One part of a check: its own comparison, retried where a read failed, pinned anew where
 //! compaction overtook it.
 
-use etcd_mvcc::{PrimaryRevision, ReadRange, StandbyRevision};
+use std::sync::{Mutex, PoisonError};
+
+use etcd_mvcc::{PageSizes, PrimaryRevision, ReadRange, StandbyRevision};
 
 use super::landmarks::Samples;
 use super::pins::{PinSource, Pinned};
@@ -28,6 +30,8 @@ pub(crate) struct Comparing<'a, P, S, N> {
     pub(crate) view: &'a View,
     pub(crate) pinned: &'a Pinned<'a, N>,
     pub(crate) settings: &'a CheckSettings,
+    /// How large pages may get, as the parts learn it.
+    pub(crate) learned: Mutex<PageSizes>,
 }
 
 impl<P, S, N> Comparing<'_, P, S, N>
@@ -79,11 +83,8 @@ where
         cut: Option<Cut>,
         outcome: &mut PartOutcome,
     ) -> Result<(), DiffError> {
-        let options = Options {
-            limits: self.settings.limits,
-            keys_only: self.settings.keys_only,
-            after: cut,
-        };
+        let learned = || self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        let options = Options { sizes: *learned(), keys_only: self.settings.keys_only, after: cut };
         let PartOutcome { totals, findings, samples, .. } = outcome;
         let mut diff = Diff::new(
             PrimarySide {
@@ -110,10 +111,16 @@ where
             self.settings.named_max.saturating_sub(named)
         });
         let mut patience = Patience::default();
+        let mut pages = 0;
         let ended = loop {
-            match diff.next().await {
+            let next = diff.next().await;
+            if diff.pages() > pages {
+                pages = diff.pages();
+                patience.renew();
+                *learned() = diff.page_sizes();
+            }
+            match next {
                 Ok(Some(difference)) => {
-                    patience.renew();
                     let finding = Finding::new(difference, pins);
                     let room = room.iter_mut().zip(Kind::ALL).find(|(_, k)| *k == finding.kind);
                     if let Some((room, _)) = room.filter(|(room, _)| **room > 0) {

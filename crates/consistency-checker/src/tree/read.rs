@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
-use etcd_mvcc::{FailureClass, Key, ReadRange, Side, Value, WalkLimits};
+use etcd_mvcc::{FailureClass, Key, PageSize, ReadRange, Side, Value, WalkLimits};
 use keyspace_filter::Stretch;
 
 use super::error::{DigestError, RecordError};
@@ -31,12 +31,14 @@ pub async fn digest_side<R: ReadRange>(
     limits: WalkLimits,
     mut sink: impl FnMut(&Key, &Value) -> Result<(), RecordError>,
 ) -> Result<(), DigestError> {
+    let mut size = PageSize::from(limits);
     for stretch in stretches {
         let ranges = std::slice::from_ref(read(stretch, side));
-        let mut feed = Feed::new(reader, ranges, at, None, (limits, false));
+        let mut feed = Feed::new(reader, ranges, at, None, (size, false));
         // What has its place elsewhere is met there.
         let mut place = |key: &Key| map(key).filter(|place| stretch.holds(place));
         read_stretch(&mut feed, &mut place, &mut sink).await?;
+        size = feed.page_size();
     }
     Ok(())
 }

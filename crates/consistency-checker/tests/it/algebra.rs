@@ -43,8 +43,8 @@ proptest! {
         overwrite(&left, PRIMARY_PREFIX, &primary, &later);
         overwrite(&right, STANDBY_PREFIX, &standby, &later);
 
-        // Pages without values hold four times as many keys.
-        let page_keys = if keys_only { 4 * limits.page_keys } else { limits.page_keys };
+        // Pages without values hold twice as many keys.
+        let page_keys = if keys_only { 2 * limits.page_keys } else { limits.page_keys };
         let plan = Plan::new(limits, keys_only);
         let mut diff = plan.start((&left, pins.primary), (&right, pins.standby));
         let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use consistency_checker::{
@@ -10,8 +10,8 @@ use consistency_checker::{
     View, confirm,
 };
 use etcd_mvcc::{
-    ClusterId, Entry, Failure, Key, Page, PageRequest, PrimaryRevision, ReadRange, Revision,
-    StandbyRevision, WalkLimits,
+    ClusterId, Entry, Failure, FailureCause, FailureClass, Key, Page, PageRequest, PrimaryRevision,
+    ReadRange, Revision, StandbyRevision, WalkLimits,
 };
 use etcd_sim::{Fault, Rng, SimPrimary, SimStandby};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
@@ -343,4 +343,79 @@ async fn what_keeps_changing_is_not_called_equal() {
     let confirmed = confirm(sides, &view, &pins, outcome, Duration::from_secs(1)).await.unwrap();
     assert!(matches!(confirmed.outcome.verdict, Verdict::Inconclusive(_)));
     assert_eq!(confirmed.outcome.verified(), None);
+}
+
+/// A thin link: large pages are refused unread, and those that may hold many keys never come.
+struct Thin<'a, R> {
+    reader: &'a R,
+    keys_in_time: usize,
+    bytes_max: usize,
+    failed: AtomicU64,
+}
+
+impl<'a, R> Thin<'a, R> {
+    fn new(reader: &'a R, keys_in_time: usize, bytes_max: usize) -> Self {
+        Self { reader, keys_in_time, bytes_max, failed: AtomicU64::new(0) }
+    }
+
+    fn failed(&self) -> u64 {
+        self.failed.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl<R: ReadRange> ReadRange for Thin<'_, R> {
+    type Revision = R::Revision;
+
+    async fn read_page(
+        &self,
+        request: PageRequest<Self::Revision>,
+    ) -> Result<Page<Self::Revision>, Failure> {
+        let limit = request.limit;
+        let page = self.reader.read_page(request).await?;
+        let bytes: usize = page.entries.iter().map(|it| it.key.len() + it.value.len()).sum();
+        let failure = |class, cause| Failure::new(class, "too much").because(cause);
+        let failure = if limit > self.keys_in_time {
+            failure(FailureClass::Retry, FailureCause::TimedOut)
+        } else if bytes > self.bytes_max && limit > 1 {
+            failure(FailureClass::TooLarge, FailureCause::Size(bytes as u64))
+        } else {
+            return Ok(page);
+        };
+        self.failed.fetch_add(1, Ordering::Relaxed);
+        Err(failure)
+    }
+
+    async fn read_keys(
+        &self,
+        keys: &[Key],
+        at: Option<Self::Revision>,
+    ) -> Result<Vec<Option<Entry<Self::Revision>>>, Failure> {
+        self.reader.read_keys(keys, at).await
+    }
+}
+
+#[tokio::test]
+async fn a_check_over_a_thin_link_reads_smaller_pages_and_the_next_one_begins_with_them() {
+    let (primary, standby) = pair();
+    for name in 0..2_000 {
+        let value = "x".repeat(if name < 1_500 { 10 } else { 2_000 });
+        let key = format!("/registry/pods/n/{name:05}");
+        primary.with(|etcd| etcd.put(key.as_str(), value.as_str())).unwrap();
+        standby.with(|etcd| etcd.put(key.as_str(), value.as_str())).unwrap();
+    }
+    let (pins, view) = (Heads(&primary, &standby), View::new(scope()));
+    let limits = WalkLimits { page_bytes: 20_000, page_keys: 2_000 };
+    let settings = CheckSettings { limits, parallel: 1, ..CheckSettings::default() };
+    for (keys_in_time, bytes_max) in [(2_000, 40_000), (10, 40_000)] {
+        let far = Thin::new(&primary, keys_in_time, bytes_max);
+        let near = Thin::new(&standby, 2_000, 40_000);
+        let first = checked((&far, &near), &pins, &view, &settings, &Landmarks::default()).await;
+        assert_eq!(first.verdict, Verdict::InSync);
+        let failed = far.failed();
+        assert!((1..60).contains(&failed), "{failed} pages failed");
+        let next = checked((&far, &near), &pins, &view, &settings, &first.landmarks).await;
+        assert_eq!(next.verdict, Verdict::InSync);
+        let later = far.failed();
+        assert!(later <= failed, "{failed}, then {later} pages failed");
+    }
 }

@@ -3,7 +3,7 @@
 use consistency_checker::{Breach, DiffError, Options, PrimarySide, StandbySide, diff};
 use etcd_mvcc::{
     ClusterId, Entry, Failure, FailureClass, Key, KeyRange, Page, PageRequest, PrimaryRevision,
-    ReadRange, Revision, Side, StandbyRevision,
+    ReadRange, Revision, Side, StandbyRevision, WalkLimits,
 };
 use etcd_sim::{SimPrimary, SimStandby};
 use futures::executor::block_on;
@@ -45,8 +45,8 @@ fn compare(
     }
     let standby = Tampered(standby, tamper);
     let ranges = [KeyRange::new(Key::from("a"), Key::from("e"))];
-    let mut options = Options::default();
-    options.limits.page_keys = 3;
+    let limits = WalkLimits { page_keys: 3, ..WalkLimits::default() };
+    let options = Options { sizes: limits.into(), ..Options::default() };
     let at = PrimaryRevision::new(6);
     let primary = PrimarySide { reader: &primary, ranges: &ranges, at, map };
     let at = StandbyRevision::new(6);

@@ -140,7 +140,7 @@ impl Plan {
         Self {
             primary_ranges: ranges(PRIMARY_PREFIX),
             standby_ranges: ranges(STANDBY_PREFIX),
-            options: Options { limits, keys_only, after: None },
+            options: Options { sizes: limits.into(), keys_only, after: None },
         }
     }
 

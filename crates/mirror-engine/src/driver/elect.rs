@@ -8,13 +8,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, LeaseId, Value};
+use etcd_mvcc::{Expect, Failure, FailureClass, HoldLease, LeaseId, Value, distinct};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{Left, Mirror, Primary, Standby};
 use crate::control::{Control, Desired};
-use crate::history::distinct;
 use crate::planner::{Ended, Peer, Planner, refusal};
 use crate::promotion::{Promotion, fenced_by};
 use crate::record::Epoch;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use etcd_mvcc::{Key, Op, Txn, Value};
 use tokio::sync::watch;
 
+use crate::freshness::STORE_EVERY;
 use crate::own_keys::OwnKeys;
 use crate::planner::Input;
 use crate::settings::{EncodeStatus, Settings};
@@ -12,9 +13,6 @@ use crate::status::{State, Status};
 
 /// The status is published at least this often, and at once when the state changes.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
-
-/// The status is stored on the standby this often, and at once when the state changes.
-const STORE_EVERY: Duration = Duration::from_secs(5);
 
 /// The same trouble is logged again after this time.
 const REPEAT_AFTER: Duration = Duration::from_secs(30);
@@ -227,12 +225,11 @@ mod tests {
 
     /// What is stored of a blocked mirror at `now`, if anything is.
     fn stored(reporter: &mut Reporter, release: &str, now: Duration) -> Option<Op> {
-        let blocked = Blocked {
-            guard: GuardKind::TooManyDeletes,
-            reason: "too many".to_owned(),
-            release: release.to_owned(),
-        };
-        let blocked = Some(blocked);
+        let blocked = Some(Blocked::until_fixed(
+            GuardKind::TooManyDeletes,
+            "too many".to_owned(),
+            release.to_owned(),
+        ));
         let status = Status { state: State::Blocked, blocked, ..Status::default() };
         let status = reporter.report(State::Blocked, || status, now)?;
         reporter.stored(&OwnKeys::new("m"), &status, now)

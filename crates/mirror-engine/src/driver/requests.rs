@@ -1,10 +1,9 @@
 //! The planner's effects, begun: each a request of its own, answered as an input.
 
-use etcd_mvcc::{Commit, KeyRange, PrimaryRevision, StandbyRevision, Txn};
+use etcd_mvcc::{Commit, KeyRange, PrimaryRevision, StandbyRevision, Txn, distinct};
 use tokio::time::{Instant, sleep};
 
 use super::{Answer, Mirror, Primary, Standby};
-use crate::history::distinct;
 use crate::planner::{Effect, Ended, Input, Peer, Standing};
 use crate::settings::Preflighted;
 

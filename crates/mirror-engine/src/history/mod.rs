@@ -22,7 +22,6 @@
 //! gone past the checkpoint's revision and log position, has compacted past it, and shows none of
 //! the witnesses as it was before: its log goes on from the copy and looks like one life.
 
-mod distinct;
 mod witnesses;
 
 use etcd_mvcc::{
@@ -30,7 +29,6 @@ use etcd_mvcc::{
     ReadHead, ReadRange, Revision as _, Side, StandbyRevision,
 };
 
-pub use self::distinct::{SameCluster, distinct};
 #[cfg(test)]
 pub(crate) use self::witnesses::WITNESS_KEY_MAX;
 pub use self::witnesses::WitnessBook;

@@ -1,5 +1,5 @@
-use etcd_mvcc::{Head, Revision as _, Value};
-use etcd_sim::ModelEtcd;
+use etcd_mvcc::{Head, KeyRange, Value, distinct};
+use etcd_sim::{ModelEtcd, SimPrimary, SimStandby};
 
 use super::*;
 
@@ -236,4 +236,31 @@ fn a_copy_of_the_data_directory_is_refuted_by_a_changed_key_that_is_older_than_i
         judgement = inquiry.answer(model.read_keys(&keys, at)).unwrap();
     }
     assert!(is_refuted(&judgement.unwrap()));
+}
+
+const ID: ClusterId = ClusterId::new(7);
+
+fn told_apart(primary: &SimPrimary, standby: &SimStandby) -> bool {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(distinct(primary, standby, &KeyRange::all())).unwrap().is_ok()
+}
+
+#[test]
+fn clusters_made_alike_are_told_apart_by_what_they_went_through() {
+    let (primary, standby) = (SimPrimary::new(ID), SimStandby::new(ID));
+    assert!(!told_apart(&primary, &standby), "nothing differs");
+    primary.with(|model| model.put("/a", "1")).unwrap();
+    assert!(told_apart(&primary, &standby), "the revisions differ");
+    standby.with(|model| model.put("/b", "1")).unwrap();
+    assert!(told_apart(&primary, &standby), "the keys differ");
+    let other = SimStandby::new(ID);
+    other.with(|model| model.put("/a", "1")).unwrap();
+    assert!(!told_apart(&primary, &other));
+    other.with(ModelEtcd::elect);
+    assert!(told_apart(&primary, &other), "the terms differ");
+}
+
+#[test]
+fn clusters_with_ids_of_their_own_are_two() {
+    assert!(told_apart(&SimPrimary::new(ID), &SimStandby::new(ClusterId::new(8))));
 }

@@ -1,7 +1,8 @@
 //! Reading both sides at once: which pages to ask for, and what their merge says.
 
 use etcd_mvcc::{
-    Key, Merge, Page, PageRequest, PrimaryRevision, Side, StandbyRevision, Step, Walk, WalkLimits,
+    Failure, Key, Merge, Page, PageRequest, PageSizes, PrimaryRevision, Side, StandbyRevision,
+    Step, Walk,
 };
 use keyspace_filter::{Scope, Stretch, Turn};
 
@@ -16,7 +17,8 @@ pub(crate) struct Comparison {
     turns: Turns,
     /// What is walked, in this order.
     stretches: Vec<Stretch>,
-    limits: WalkLimits,
+    /// What may wait before the next page is asked for.
+    page_bytes: usize,
     primary_keys_only: bool,
     standby_keys_only: bool,
     primary: Walk,
@@ -58,27 +60,27 @@ impl Turns {
 impl Comparison {
     pub(crate) fn new(
         scope: &Scope,
-        limits: WalkLimits,
+        sizes: impl Into<PageSizes>,
         primary_keys_only: bool,
         standby_keys_only: bool,
     ) -> Self {
         let stretches = scope.stretches().to_vec();
-        Self::of(scope, Turns::All, stretches, limits, (primary_keys_only, standby_keys_only))
+        Self::of(scope, Turns::All, stretches, sizes.into(), (primary_keys_only, standby_keys_only))
     }
 
     /// Compares only the keys that go first.
-    pub(crate) fn of_first(scope: &Scope, limits: WalkLimits, keys_only: bool) -> Self {
+    pub(crate) fn of_first(scope: &Scope, sizes: PageSizes, keys_only: bool) -> Self {
         let (primary, standby) = scope.first_ranges();
         let both = primary.into_iter().zip(standby);
         let stretches = both.map(|(primary, standby)| Stretch { primary, standby }).collect();
-        Self::of(scope, Turns::First, stretches, limits, (keys_only, keys_only))
+        Self::of(scope, Turns::First, stretches, sizes, (keys_only, keys_only))
     }
 
     fn of(
         scope: &Scope,
         turns: Turns,
         stretches: Vec<Stretch>,
-        limits: WalkLimits,
+        sizes: PageSizes,
         keys_only: (bool, bool),
     ) -> Self {
         let (primary_keys_only, standby_keys_only) = keys_only;
@@ -88,11 +90,11 @@ impl Comparison {
             scope: scope.clone(),
             turns,
             stretches,
-            limits,
+            page_bytes: sizes.primary.limits().page_bytes,
             primary_keys_only,
             standby_keys_only,
-            primary: Walk::new(&primary, limits, primary_keys_only),
-            standby: Walk::new(&standby, limits, standby_keys_only),
+            primary: Walk::new(&primary, sizes.primary, primary_keys_only),
+            standby: Walk::new(&standby, sizes.standby, standby_keys_only),
             primary_asked: None,
             standby_asked: None,
             primary_pin: None,
@@ -120,6 +122,7 @@ impl Comparison {
     /// Skips everything before `cursor`, which an earlier comparison had reached at `base`.
     pub(crate) fn resume(self, cursor: &Key, base: PrimaryRevision) -> Self {
         let spelt = self.scope.primary_spelling(cursor);
+        let sizes = self.page_sizes();
         let rest = self.stretches.into_iter().map(|stretch| {
             let Stretch { primary, standby } = &stretch;
             match (&spelt, standby.contains(cursor.as_bytes())) {
@@ -133,7 +136,7 @@ impl Comparison {
         let ahead = |stretch: &Stretch| stretch.standby.end().is_none_or(|end| end > cursor);
         let stretches = rest.filter(ahead).collect();
         let keys_only = (self.primary_keys_only, self.standby_keys_only);
-        let comparison = Self::of(&self.scope, self.turns, stretches, self.limits, keys_only);
+        let comparison = Self::of(&self.scope, self.turns, stretches, sizes, keys_only);
         Self { pins: Some(Pins { first: base, last: base }), ..comparison }
     }
 
@@ -160,8 +163,7 @@ impl Comparison {
     /// Returns the next page of the primary to read, if one is wanted: while one page is being
     /// worked on, the next one is on its way.
     pub(crate) fn want_primary(&mut self) -> Option<PageRequest<PrimaryRevision>> {
-        let plenty =
-            self.merge.waiting(Side::Primary) > 0 && self.waiting_bytes > self.limits.page_bytes;
+        let plenty = self.merge.waiting(Side::Primary) > 0 && self.waiting_bytes > self.page_bytes;
         if self.primary_asked.is_some() || plenty {
             return None;
         }
@@ -173,8 +175,7 @@ impl Comparison {
     /// Returns the next page of the standby to read, if one is wanted. `quiet` says that no
     /// transaction of ours is on its way: only then may a new pin be taken.
     pub(crate) fn want_standby(&mut self, quiet: bool) -> Option<PageRequest<StandbyRevision>> {
-        let plenty =
-            self.merge.waiting(Side::Standby) > 0 && self.waiting_bytes > self.limits.page_bytes;
+        let plenty = self.merge.waiting(Side::Standby) > 0 && self.waiting_bytes > self.page_bytes;
         let may_pin = quiet || self.standby_pin.is_some();
         if self.standby_asked.is_some() || plenty || !may_pin {
             return None;
@@ -229,6 +230,29 @@ impl Comparison {
         self.waiting_bytes +=
             entries.iter().map(|entry| entry.key.len() + entry.value.len()).sum::<usize>();
         self.merge.feed_standby(entries);
+    }
+
+    /// Returns what has been learned of the size of pages, for the next comparison.
+    pub(crate) fn page_sizes(&self) -> PageSizes {
+        PageSizes { primary: self.primary.page_size(), standby: self.standby.page_size() }
+    }
+
+    /// The page of the primary could not be read. Returns whether a smaller one is asked for.
+    pub(crate) fn primary_failed(&mut self, failure: &Failure) -> bool {
+        let again = self.primary_asked.is_some() && self.primary.failed(failure);
+        if again {
+            self.primary_asked = None;
+        }
+        again
+    }
+
+    /// The page of the standby could not be read. Returns whether a smaller one is asked for.
+    pub(crate) fn standby_failed(&mut self, failure: &Failure) -> bool {
+        let again = self.standby_asked.is_some() && self.standby.failed(failure);
+        if again {
+            self.standby_asked = None;
+        }
+        again
     }
 
     /// The primary compacted the pin: the page is asked for again, at a new one.

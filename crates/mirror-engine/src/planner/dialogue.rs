@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use etcd_mvcc::{
     Batch, Committed, Entry, Failure, Head, Key, KeyRange, Page, PageRequest, Position,
-    PrimaryRevision, Side, StandbyRevision, Txn,
+    PrimaryRevision, SameCluster, Side, StandbyRevision, Txn,
 };
 
-use crate::history::SameCluster;
 use crate::settings::Preflighted;
 
 /// What both clusters say when a mirror starts, or starts over.

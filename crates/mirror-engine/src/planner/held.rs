@@ -30,7 +30,7 @@ pub(crate) fn refusal(peer: Peer, failure: &Failure) -> Blocked {
         _ => GuardKind::Denied,
     };
     let reason = format!("the {} refuses: {failure}", peer.as_str());
-    Blocked { guard, reason, release: MEND.to_owned() }
+    Blocked::until_fixed(guard, reason, MEND.to_owned())
 }
 
 /// A mirror that a guard has stopped.
@@ -107,10 +107,10 @@ impl Planner {
         let survey = fresh.is_none().then(|| {
             let cluster = standing.primary.head.cluster;
             let survey =
-                Survey::new(&self.scope, self.settings.walk, cluster, false).replacing(written_at);
+                Survey::new(&self.scope, self.page_sizes, cluster, false).replacing(written_at);
             match &standing.checkpoint {
                 Some(checkpoint) if guard == GuardKind::HistoryUnproven => {
-                    survey.doubting(&self.scope, self.settings.walk, checkpoint.revision)
+                    survey.doubting(&self.scope, checkpoint.revision)
                 }
                 Some(_) | None => survey,
             }
@@ -125,18 +125,24 @@ impl Planner {
                 Phase::Blocked(Box::new(Held { standing: Some(standing), guard, reason, survey }));
             return;
         }
-        let release = match fresh {
-            Some(memory) => release_text(memory, self.control.accept.as_deref()),
-            None => "working out what a resync would do …".to_owned(),
+        let blocked = match fresh {
+            Some(memory) => released_by(memory, self.control.accept.as_deref()),
+            None => Blocked {
+                pending: true,
+                ..Blocked::until_fixed(
+                    guard,
+                    reason.clone(),
+                    "working out what a resync would do …".to_owned(),
+                )
+            },
         };
-        let release = match (&self.status.blocked, survey.is_some()) {
-            (Some(blocked), true) if blocked.guard == guard => blocked.release.clone(),
-            _ => release,
+        let blocked = match (&self.status.blocked, survey.is_some()) {
+            (Some(before), true) if before.guard == guard => {
+                Blocked { reason: reason.clone(), pending: true, ..before.clone() }
+            }
+            _ => blocked,
         };
-        match fresh.map(|memory| memory.found.clone()) {
-            Some((guard, reason)) => self.block(guard, reason, release),
-            None => self.block(guard, reason.clone(), release),
-        }
+        self.block(blocked);
         self.lag.forget();
         let rests = survey.is_none();
         self.phase =
@@ -191,7 +197,7 @@ impl Planner {
         again: Duration,
     ) {
         self.forget();
-        self.block(guard, reason.clone(), release);
+        self.block(Blocked::until_fixed(guard, reason.clone(), release));
         self.phase = Phase::Blocked(Box::new(Held { standing: None, guard, reason, survey: None }));
         self.effects.push_back(Effect::Wait(again));
     }
@@ -233,14 +239,13 @@ impl Planner {
             Some(Values::Block(guard, reason)) => (guard, reason),
             None => (held.guard, held.reason.clone()),
         };
-        let (guard, reason) = found.clone();
         let asked = held.guard;
         let memory =
             SurveyMemory { guard: asked, found, digest, deletes, at: self.now, refused: accept };
-        let release = release_text(&memory, self.control.accept.as_deref());
         held.survey = None;
+        let blocked = released_by(&memory, self.control.accept.as_deref());
         self.survey_memory = Some(memory);
-        self.block(guard, reason, release);
+        self.block(blocked);
         self.forget();
         self.effects.push_back(Effect::Wait(RECHECK));
     }
@@ -254,24 +259,28 @@ impl Planner {
         self.claim(standing);
     }
 
-    fn block(&mut self, guard: GuardKind, reason: String, release: String) {
-        self.write_blocked = guard == GuardKind::EncryptionKey;
+    fn block(&mut self, blocked: Blocked) {
+        self.write_blocked = blocked.guard == GuardKind::EncryptionKey;
         self.status.state = State::Blocked;
-        self.status.reason = reason.clone();
-        self.status.blocked = Some(Blocked { guard, reason, release });
+        self.status.reason.clone_from(&blocked.reason);
+        self.status.blocked = Some(blocked);
     }
 }
 
-fn release_text(memory: &SurveyMemory, accepted: Option<&str>) -> String {
-    let SurveyMemory { digest, deletes, .. } = memory;
+/// A guard that the plan releases which was worked out.
+fn released_by(memory: &SurveyMemory, accepted: Option<&str>) -> Blocked {
+    let SurveyMemory { found: (guard, reason), digest, deletes, .. } = memory;
     let command = format!(
         "`etcd-sync resync --accept {digest}` (deletes {deletes} keys on the standby, and makes \
          the rest of the scope equal to this primary)"
     );
-    match accepted {
-        Some(accepted) if accepted != digest => {
+    let refused = accepted.filter(|accepted| accepted != digest).map(str::to_owned);
+    let release = match &refused {
+        Some(accepted) => {
             format!("{command}; the plan {accepted} that was accepted is not this one")
         }
-        _ => command,
-    }
+        None => command,
+    };
+    let digest = Some(digest.clone());
+    Blocked { guard: *guard, reason: reason.clone(), release, digest, pending: false, refused }
 }

@@ -41,7 +41,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use etcd_mvcc::{
-    ClusterId, Entry, Expect, Failure, FailureClass, Guard, PrimaryRevision, Revision,
+    ClusterId, Entry, Expect, Failure, FailureClass, Guard, PageSizes, PrimaryRevision, Revision,
     StandbyRevision,
 };
 use keyspace_filter::Scope;
@@ -140,6 +140,8 @@ pub struct Planner {
     resync: Option<&'static str>,
     /// Today's limit of a request, learned from refusals.
     request_bytes: usize,
+    /// What was learned of the size of pages: it outlives every start over.
+    page_sizes: PageSizes,
     /// The role allows to watch every key: then each revision of the primary is seen to pass.
     watch_all: bool,
     /// What was found out about the guard that blocks, across rechecks.
@@ -170,6 +172,7 @@ impl Planner {
     pub fn new(scope: Scope, settings: Settings) -> Self {
         let request_bytes = settings.txn.request_bytes;
         let own = OwnKeys::new(&settings.name);
+        let page_sizes = settings.walk.into();
         Self {
             own,
             settings,
@@ -199,6 +202,7 @@ impl Planner {
             failures: 0,
             resync: None,
             request_bytes,
+            page_sizes,
             watch_all: true,
             survey_memory: None,
             first_standing: true,
@@ -392,6 +396,11 @@ impl Planner {
             | FailureClass::TooLarge
             | FailureClass::Fatal => self.start_over(&failure.message),
         }
+    }
+
+    fn count_error(&mut self, peer: Peer, failure: &Failure) {
+        let count = (peer.as_str(), failure.class.as_str());
+        *self.status.counters.errors.entry(count).or_default() += 1;
     }
 
     /// Forgets everything and starts again from what is stored, after a pause that grows.

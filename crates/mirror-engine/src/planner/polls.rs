@@ -103,11 +103,6 @@ impl Planner {
         }
     }
 
-    pub(super) fn count_error(&mut self, peer: Peer, failure: &Failure) {
-        let count = (peer.as_str(), failure.class.as_str());
-        *self.status.counters.errors.entry(count).or_default() += 1;
-    }
-
     /// The standby's watch is behind if it has not shown our own last transaction, or nothing at
     /// all for longer than our own records stay as they are.
     fn poll_standby_watch(&mut self, asked_at: Duration, head: StandbyRevision) {

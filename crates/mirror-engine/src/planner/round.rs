@@ -97,8 +97,8 @@ impl Planner {
     pub(super) fn comparison_of(&self, lane: Lane, since: Option<PrimaryRevision>) -> Comparison {
         let keys_only = since.is_some();
         match lane {
-            Lane::First => Comparison::of_first(&self.scope, self.settings.walk, keys_only),
-            Lane::All => Comparison::new(&self.scope, self.settings.walk, keys_only, keys_only),
+            Lane::First => Comparison::of_first(&self.scope, self.page_sizes, keys_only),
+            Lane::All => Comparison::new(&self.scope, self.page_sizes, keys_only, keys_only),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use etcd_mvcc::{
-    ClusterId, Entry, Key, PrimaryRevision, Revision, StandbyRevision, Step, WalkLimits,
+    ClusterId, Entry, Key, PageSizes, PrimaryRevision, Revision, StandbyRevision, Step,
 };
 use keyspace_filter::Scope;
 use xxhash_rust::xxh3::Xxh3;
@@ -76,12 +76,17 @@ impl Found {
 }
 
 impl Survey {
-    pub(crate) fn new(scope: &Scope, limits: WalkLimits, cluster: ClusterId, enrol: bool) -> Self {
+    pub(crate) fn new(
+        scope: &Scope,
+        sizes: impl Into<PageSizes>,
+        cluster: ClusterId,
+        enrol: bool,
+    ) -> Self {
         let mut digest = Xxh3::new();
         digest.update(&cluster.get().to_be_bytes());
         digest.update(scope.hash().to_string().as_bytes());
         Self {
-            comparison: Comparison::new(scope, limits, true, true),
+            comparison: Comparison::new(scope, sizes, true, true),
             enrol,
             digest,
             replaces: StandbyRevision::default(),
@@ -109,21 +114,16 @@ impl Survey {
 
     /// Reads the values too, and counts what the primary last changed at or before `revision` and
     /// the standby does not hold so: in the history that was mirrored there is nothing like it.
-    pub(crate) fn doubting(
-        mut self,
-        scope: &Scope,
-        limits: WalkLimits,
-        revision: PrimaryRevision,
-    ) -> Self {
-        self.comparison = Comparison::new(scope, limits, false, false);
+    pub(crate) fn doubting(mut self, scope: &Scope, revision: PrimaryRevision) -> Self {
+        self.comparison = Comparison::new(scope, self.comparison.page_sizes(), false, false);
         self.doubts = Some(revision);
         self
     }
 
     /// Reads the values too, counts those that differ, and keeps up to `show` of the keys that
     /// would be deleted. The whole primary is read, whatever the standby holds.
-    pub(crate) fn in_full(mut self, scope: &Scope, limits: WalkLimits, show: usize) -> Self {
-        self.comparison = Comparison::new(scope, limits, false, false);
+    pub(crate) fn in_full(mut self, scope: &Scope, show: usize) -> Self {
+        self.comparison = Comparison::new(scope, self.comparison.page_sizes(), false, false);
         self.values = true;
         self.show = show;
         self

@@ -145,16 +145,15 @@ where
         let (mut parked, mut kinds) = (Vec::new(), Kinds::default());
         let mut walk = Walk::new(&[range], WalkLimits::default(), false);
         // Nothing of a mirror's lands any more, and each move looks again.
-        while let Some(request) = walk.request(None) {
-            let page =
-                self.standby.read_page(request.clone()).await.map_err(OrderError::Standby)?;
+        while let Some(page) =
+            walk.next_page(self.standby, None).await.map_err(OrderError::Standby)?
+        {
             for entry in &page.entries {
                 match Parked::new(self.scope, &mut kinds, entry) {
                     Some(object) => parked.push(object),
                     None => self.released.strays += 1,
                 }
             }
-            walk.advance(&request, &page);
         }
         Ok(parked)
     }

@@ -1,13 +1,17 @@
 //! What a repair would do, without doing it.
 
+use std::time::Duration;
+
 use etcd_mvcc::{
     ClusterId, Failure, FailureClass, Key, PrimaryRevision, ReadHead, ReadRange, Revision as _,
-    StandbyRevision, WalkLimits,
+    SameCluster, Side, StandbyRevision, WalkLimits, distinct,
 };
 use keyspace_filter::Scope;
+use tokio::time::sleep;
 
 use super::digest::RepairDigest;
 use super::kinds::{RepairCounts, RepairKind, RepairKinds};
+use crate::history::{Judgement, Refutation, prove};
 use crate::own_keys::OwnKeys;
 use crate::plan::{WithheldError, accounted, load_ledger, load_withheld};
 use crate::planner::{Difference, RepairSurvey};
@@ -63,8 +67,8 @@ pub enum RepairFinding {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotRepairable {
     /// Both ends are one cluster.
-    #[error("both ends are the same cluster ({0})")]
-    SameCluster(ClusterId),
+    #[error(transparent)]
+    SameCluster(#[from] SameCluster),
     /// No mirror of this name has written to the standby.
     #[error("there is no checkpoint: no mirror of this name has copied anything yet")]
     NoCheckpoint,
@@ -74,14 +78,6 @@ pub enum NotRepairable {
     /// A wide revision is partly applied.
     #[error("primary revision {0} is torn: part of it has been applied; try again")]
     Torn(PrimaryRevision),
-    /// The checkpoint was taken from another cluster.
-    #[error("the primary is cluster {found}; the checkpoint was taken from cluster {checkpoint}")]
-    ClusterChanged {
-        /// The checkpoint's cluster.
-        checkpoint: ClusterId,
-        /// The primary that was asked.
-        found: ClusterId,
-    },
     /// The checkpoint was written under another filter.
     #[error("the filter is {today}; the checkpoint was written under {checkpoint}")]
     ScopeChanged {
@@ -90,14 +86,9 @@ pub enum NotRepairable {
         /// The hash of the filter that was given.
         today: String,
     },
-    /// The primary has not come to the checkpoint's revision: it was restored from an older copy.
-    #[error("the primary is at revision {found}, below the checkpoint's {checkpoint}")]
-    HistoryChanged {
-        /// The checkpoint's revision.
-        checkpoint: PrimaryRevision,
-        /// The primary's newest.
-        found: PrimaryRevision,
-    },
+    /// The primary's history is not the one that was mirrored, or nothing proves that it is.
+    #[error("{0}")]
+    NotProven(String),
 }
 
 /// Why there is no plan.
@@ -115,6 +106,13 @@ pub enum RepairPlanError {
     /// The two sides can't be compared.
     #[error(transparent)]
     NotRepairable(#[from] NotRepairable),
+    /// The primary has compacted the revision that the checkpoint names, and no mirror moves the
+    /// checkpoint: there is no pair to compare at.
+    #[error(
+        "the primary has compacted revision {0}, the checkpoint's, and the mirror does not move on \
+         from it"
+    )]
+    CheckpointCompacted(PrimaryRevision),
     /// Compaction overtook the reading again and again.
     #[error("the history was compacted while it was read, again and again; try once more")]
     Compacted,
@@ -156,15 +154,24 @@ where
 {
     /// Each attempt takes as long as reading both sides; compaction comes every few minutes.
     const ATTEMPTS: usize = 5;
+    /// A mirror that follows moves its checkpoint within this time.
+    const MOVES_WITHIN: Duration = Duration::from_secs(2);
 
+    let mut stuck = None;
     for _ in 0..ATTEMPTS {
-        match attempt(primary, standby, scope, name, kinds, &mut show).await {
-            Err(
-                RepairPlanError::Primary(Failure { class: FailureClass::Resync, .. })
-                | RepairPlanError::Standby(Failure { class: FailureClass::Resync, .. }),
-            ) => show(RepairFinding::StartedOver),
+        let mut compared = None;
+        match attempt(primary, standby, scope, name, kinds, &mut compared, &mut show).await {
+            Err(RepairPlanError::Primary(Failure { class: FailureClass::Resync, .. })) => {
+                if let Some(revision) = compared.filter(|_| compared == stuck) {
+                    return Err(RepairPlanError::CheckpointCompacted(revision));
+                }
+                stuck = compared;
+                sleep(MOVES_WITHIN).await;
+            }
+            Err(RepairPlanError::Standby(Failure { class: FailureClass::Resync, .. })) => {}
             other => return other,
         }
+        show(RepairFinding::StartedOver);
     }
     Err(RepairPlanError::Compacted)
 }
@@ -175,6 +182,7 @@ async fn attempt<P, S>(
     scope: &Scope,
     name: &str,
     kinds: RepairKinds,
+    compared: &mut Option<PrimaryRevision>,
     show: &mut (impl FnMut(RepairFinding) + Send),
 ) -> Result<RepairPlan, RepairPlanError>
 where
@@ -184,6 +192,7 @@ where
     let Pinned { primary: cluster, standby_revision, written_at, checkpoint } =
         pin(primary, standby, scope, name).await?;
     let revision = checkpoint.revision;
+    *compared = Some(revision);
     let accounted = accounted(Some(checkpoint), Some(written_at));
     let ledger = load_ledger(standby, name, accounted, Some(standby_revision))
         .await
@@ -199,12 +208,18 @@ where
         show(RepairFinding::Differs(difference(found)));
     }) {
         if let Some(request) = survey.comparison().want_primary() {
-            let page = primary.read_page(request).await.map_err(RepairPlanError::Primary)?;
-            survey.comparison().primary_page(page);
+            match primary.read_page(request).await {
+                Ok(page) => survey.comparison().primary_page(page),
+                Err(failure) if survey.comparison().primary_failed(&failure) => {}
+                Err(failure) => return Err(RepairPlanError::Primary(failure)),
+            }
         }
         if let Some(request) = survey.comparison().want_standby(true) {
-            let page = standby.read_page(request).await.map_err(RepairPlanError::Standby)?;
-            survey.comparison().standby_page(page);
+            match standby.read_page(request).await {
+                Ok(page) => survey.comparison().standby_page(page),
+                Err(failure) if survey.comparison().standby_failed(&failure) => {}
+                Err(failure) => return Err(RepairPlanError::Standby(failure)),
+            }
         }
     }
     Ok(RepairPlan {
@@ -229,7 +244,7 @@ async fn pin<P, S>(
     name: &str,
 ) -> Result<Pinned, RepairPlanError>
 where
-    P: ReadHead<Revision = PrimaryRevision>,
+    P: ReadHead<Revision = PrimaryRevision> + ReadRange<Revision = PrimaryRevision>,
     S: ReadHead<Revision = StandbyRevision> + ReadRange<Revision = StandbyRevision>,
 {
     let here = standby.head().await.map_err(RepairPlanError::Standby)?;
@@ -237,17 +252,16 @@ where
     let entries = standby.read_keys(&keys, Some(here.revision)).await;
     let entry = entries.map_err(RepairPlanError::Standby)?.into_iter().next().flatten();
     // After the checkpoint: a primary that answers later has come at least as far.
-    let head = primary.head().await.map_err(RepairPlanError::Primary)?;
-    if head.cluster == here.cluster {
-        return Err(NotRepairable::SameCluster(head.cluster).into());
-    }
+    let told_apart = distinct(primary, standby, &scope.primary_hull()).await;
+    told_apart
+        .map_err(|(side, failure)| match side {
+            Side::Primary => RepairPlanError::Primary(failure),
+            Side::Standby => RepairPlanError::Standby(failure),
+        })?
+        .map_err(NotRepairable::from)?;
     let Some(entry) = entry else { return Err(NotRepairable::NoCheckpoint.into()) };
     let checkpoint = Checkpoint::decode(&entry.value)?;
     let today = scope.hash().to_string();
-    if checkpoint.cluster != head.cluster {
-        let (checkpoint, found) = (checkpoint.cluster, head.cluster);
-        return Err(NotRepairable::ClusterChanged { checkpoint, found }.into());
-    }
     if checkpoint.scope != today {
         return Err(NotRepairable::ScopeChanged { checkpoint: checkpoint.scope, today }.into());
     }
@@ -257,12 +271,14 @@ where
         Phase::Torn { revision } => return Err(NotRepairable::Torn(revision).into()),
         Phase::Copying(_) => return Err(NotRepairable::Copying.into()),
     }
-    if head.revision < checkpoint.revision {
-        let (checkpoint, found) = (checkpoint.revision, head.revision);
-        return Err(NotRepairable::HistoryChanged { checkpoint, found }.into());
+    match prove(primary, here.cluster, &checkpoint, None).await.map_err(RepairPlanError::Primary)? {
+        Judgement::Proven(_) => {}
+        Judgement::Refuted(Refutation { evidence: reason, .. }) | Judgement::Undecided(reason) => {
+            return Err(NotRepairable::NotProven(reason).into());
+        }
     }
     Ok(Pinned {
-        primary: head.cluster,
+        primary: checkpoint.cluster,
         standby_revision: here.revision,
         written_at: entry.modified,
         checkpoint,

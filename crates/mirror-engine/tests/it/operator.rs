@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
-use etcd_mvcc::{Key, KeyRange, Op, Revision, StandbyRevision, Txn, Value};
+use etcd_mvcc::{Key, KeyRange, Op, PrimaryRevision, Revision, StandbyRevision, Txn, Value};
 use etcd_sim::{Mutation, SimEtcd};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
 use mirror_engine::{
@@ -19,13 +19,31 @@ use crate::world::World;
 #[derive(Default)]
 pub(crate) struct Tampered {
     /// Keys that a stranger was the last to write or to delete, and when.
-    last: BTreeMap<Key, StandbyRevision>,
+    last: BTreeMap<Key, Touched>,
     /// Keys that a stranger made, and that neither the mirror nor the primary has written since:
     /// what the primary has is not others', whoever made it on the standby.
     strange: BTreeSet<Key>,
 }
 
+/// When a stranger wrote.
+#[derive(Clone, Copy, Debug)]
+struct Touched {
+    at: StandbyRevision,
+    /// How far the primary was.
+    since: PrimaryRevision,
+}
+
 impl Tampered {
+    /// Keys that a stranger was the last to write or to delete, and how far the primary was.
+    pub(crate) fn last_writes(&self) -> impl Iterator<Item = (&Key, PrimaryRevision)> {
+        self.last.iter().map(|(key, touched)| (key, touched.since))
+    }
+
+    /// When a stranger was the last to write or to delete the key.
+    fn last_at(&self, key: &Key) -> Option<&StandbyRevision> {
+        self.last.get(key).map(|touched| &touched.at)
+    }
+
     pub(crate) fn mirror_wrote(&mut self, key: &Key) {
         self.last.remove(key);
         self.strange.remove(key);
@@ -76,6 +94,15 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
 }
 
+impl Tally {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.keys += other.keys;
+        self.refused += other.refused;
+        self.failed += other.failed;
+    }
+}
+
 impl Operator {
     /// The newest order has been answered.
     pub(crate) fn is_answered(&self) -> bool {
@@ -122,14 +149,19 @@ impl World {
             self.tampered.strange.insert(key.clone());
         }
         let revision = self.standby.put(key.clone(), value).unwrap();
-        self.trace.push(format!("a stranger put {key} at {revision}"));
-        self.tampered.last.insert(key.clone(), revision);
+        self.note(|| format!("a stranger put {key} at {revision}"));
+        self.touched(key, revision);
+    }
+
+    fn touched(&mut self, key: &Key, at: StandbyRevision) {
+        let since = self.primary.revision();
+        self.tampered.last.insert(key.clone(), Touched { at, since });
     }
 
     pub(crate) fn tamper_delete(&mut self, key: &Key) {
         let revision = self.standby.delete(key.clone()).unwrap().revision;
-        self.trace.push(format!("a stranger deleted {key} at {revision}"));
-        self.tampered.last.insert(key.clone(), revision);
+        self.note(|| format!("a stranger deleted {key} at {revision}"));
+        self.touched(key, revision);
         self.tampered.strange.remove(key);
     }
 
@@ -184,7 +216,7 @@ impl World {
     pub(crate) fn order(&mut self, seen: Seen) -> u64 {
         let id = self.operator.orders.last_key_value().map_or(0, |(id, _)| *id) + 1;
         let order = RepairOrder { id, kinds: seen.kinds, digest: seen.digest };
-        self.trace.push(format!("order {id}: {} {:?}", seen.digest, seen.keys));
+        self.note(|| format!("order {id}: {} {:?}", seen.digest, seen.keys));
         self.operator.orders.insert(id, seen);
         self.change_control(|control| control.repair = Some(order));
         id
@@ -245,7 +277,7 @@ impl World {
         let Some(record) = account.map(|value| RepairRecord::decode(value).unwrap()) else {
             return;
         };
-        self.trace.push(format!("order {}: {:?}", record.order, record.outcome));
+        self.note(|| format!("order {}: {:?}", record.order, record.outcome));
         let order = &self.operator.orders[&record.order];
         assert_eq!((record.digest, record.kinds), (order.digest, order.kinds));
         for op in writes {
@@ -299,7 +331,7 @@ impl World {
         if self.standby.truth_at(&KeyRange::single(op.key()), before).is_empty() {
             return;
         }
-        let last = self.tampered.last.get(op.key()).or_else(|| self.foreign.get(op.key()));
+        let last = self.tampered.last_at(op.key()).or_else(|| self.foreign.get(op.key()));
         let since = last.filter(|at| **at > record.standby_revision);
         assert_eq!(since, None, "{} was written since it was compared", op.key());
     }
@@ -317,7 +349,7 @@ impl World {
                 (None, Some(_)) => record.kinds.surplus == Surplus::All,
                 (None, None) => false,
             };
-            let last = self.tampered.last.get(key).or_else(|| self.foreign.get(key));
+            let last = self.tampered.last_at(key).or_else(|| self.foreign.get(key));
             let since = last.is_some_and(|at| *at > record.standby_revision);
             assert!(!asked || since, "{key} is not mended: {record:?}");
         }

@@ -8,8 +8,8 @@ use keyspace_filter::{Action, Preset, RuleSpec, ScopeSpec, parked_prefix};
 use kube_meta::skim;
 use mirror_engine::RepairKinds;
 
-use crate::faults::worlds_of;
 use crate::kubernetes::Objects;
+use crate::seeds::{Suite, are_chosen};
 use crate::world::{Faults, World};
 
 impl World {
@@ -116,20 +116,21 @@ impl World {
 
 #[test]
 fn a_mirror_that_parks_keys_holds_its_invariants_whatever_fails() {
-    worlds_of(World::parking, 300, 1_500, Faults::ALL);
+    Suite { name: "parking", worlds: 6_000, steps: 1_500 }.run(World::parking, Faults::ALL);
 }
 
 #[test]
 fn a_repair_mends_parked_keys_as_it_does_the_others_whatever_fails() {
-    let tally = worlds_of(World::parking, 200, 2_000, Faults::REPAIRS);
-    let alone = std::env::var_os("WORLD").is_some() || std::env::var_os("WORLDS").is_some();
-    assert!(alone || (tally.done > 0 && tally.keys > 0), "{tally:?}");
+    let suite = Suite { name: "parking repairs", worlds: 4_000, steps: 2_000 };
+    let tally = suite.run(World::parking, Faults::REPAIRS);
+    assert!(are_chosen() || (tally.done > 0 && tally.keys > 0), "{tally:?}");
 }
 
 #[test]
 fn a_mirror_of_objects_parks_some_of_them_whatever_fails() {
     let faults = Faults { tamper: 0, repair: 0, ..Faults::ALL };
-    worlds_of(World::kubernetes_parking, 200, 1_500, faults);
+    let suite = Suite { name: "parking objects", worlds: 4_000, steps: 1_500 };
+    suite.run(World::kubernetes_parking, faults);
 }
 
 #[test]

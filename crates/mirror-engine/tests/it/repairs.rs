@@ -366,7 +366,7 @@ fn what_is_no_pair_can_not_be_planned_for() {
 
     let mut world = settled(1);
     world.primary.wipe();
-    assert!(matches!(plan(&world), NotRepairable::HistoryChanged { .. }));
+    assert!(matches!(plan(&world), NotRepairable::NotProven(_)));
 
     let mut world = settled(1);
     world.narrow_scope();

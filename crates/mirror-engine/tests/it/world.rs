@@ -1,8 +1,10 @@
 //! The world: a primary that lives, a standby that is written, mirrors that come and go.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use crate::judge::Looks;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
@@ -30,6 +32,7 @@ pub(crate) struct Runner {
     standby_watch: Option<(KeyRange, StandbyRevision)>,
     /// What the primary's head was when it was last asked for; the answer is on its way.
     asked: Option<(Duration, Head<PrimaryRevision>)>,
+    looks: Looks,
 }
 
 impl Runner {
@@ -61,6 +64,7 @@ impl Runner {
             watch: None,
             standby_watch: None,
             asked: None,
+            looks: Looks::default(),
         }
     }
 
@@ -176,7 +180,11 @@ pub(crate) struct World {
     /// What the standby can take, for the processes that are started from now on.
     pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
+    /// Whether what happens is written down.
+    pub(crate) tracing: bool,
     pub(crate) trace: Vec<String>,
+    /// The stored checkpoint, decoded.
+    decoded: RefCell<Option<(Checkpoint, StandbyRevision)>>,
 }
 
 impl World {
@@ -211,7 +219,9 @@ impl World {
             operator: Operator::default(),
             judge: None,
             last_whole: None,
+            tracing: false,
             trace: Vec::new(),
+            decoded: RefCell::default(),
         };
         for _ in 0..world.rng.below(30) {
             world.primary_write();
@@ -226,7 +236,7 @@ impl World {
     pub(crate) fn start_process(&mut self) {
         self.processes += 1;
         let owner = format!("process-{}", self.processes);
-        self.trace.push(format!("start {owner}"));
+        self.note(|| format!("start {owner}"));
         self.runners.push(Runner::new(
             &self.scope,
             owner,
@@ -315,12 +325,12 @@ impl World {
             let back = self.rng.below(3) as i64;
             let at = PrimaryRevision::new((revision.get() - back).max(1));
             let _ = self.primary.compact(at);
-            self.trace.push(format!("primary compacted at {at}"));
+            self.note(|| format!("primary compacted at {at}"));
         }
         if self.rng.chance(faults.compact_standby) {
             let at = self.standby.revision();
             let _ = self.standby.compact(at);
-            self.trace.push(format!("standby compacted at {at}"));
+            self.note(|| format!("standby compacted at {at}"));
         }
         if !self.delayed.is_empty() && self.rng.chance(100) {
             let at = self.rng.below(self.delayed.len() as u64) as usize;
@@ -331,7 +341,7 @@ impl World {
             let at = self.rng.below(self.runners.len() as u64) as usize;
             let runner = self.runners.remove(at);
             self.abandon(&runner.pending, runner.planner.status().epoch);
-            self.trace.push("crash".into());
+            self.note(|| "crash".into());
         }
         if self.runners.is_empty() || self.rng.chance(faults.zombie) {
             // The other one goes on, and does not know that it has been replaced.
@@ -422,13 +432,13 @@ impl World {
             let failure = Failure::new(FailureClass::Retry, "the watch was lost");
             return runner.handle(Input::WatchEnded(failure));
         }
-        match self.primary.events_since(&range, from) {
+        match self.primary.first_events_since(&range, from, 1 + self.rng.below(4) as usize) {
             Ok(mut groups) => {
-                groups.truncate(1 + self.rng.below(4) as usize);
                 if self.rng.chance(self.faults.watch_repeats) && from.get() > 3 {
                     let back = PrimaryRevision::new(from.get() - 2);
-                    if let Ok(again) = self.primary.events_since(&range, back) {
-                        groups = again.into_iter().take(groups.len() + 2).collect();
+                    let count = groups.len() + 2;
+                    if let Ok(again) = self.primary.first_events_since(&range, back, count) {
+                        groups = again;
                     }
                 }
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
@@ -446,9 +456,8 @@ impl World {
 
     fn step_standby_watch(&mut self, runner: &mut Runner) {
         let Some((range, from)) = runner.standby_watch.clone() else { return };
-        match self.standby.events_since(&range, from) {
-            Ok(mut groups) => {
-                groups.truncate(1 + self.rng.below(6) as usize);
+        match self.standby.first_events_since(&range, from, 1 + self.rng.below(6) as usize) {
+            Ok(groups) => {
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
                     return;
                 };
@@ -468,6 +477,7 @@ impl World {
         let input = match effect {
             Effect::ReadStanding if fails => Input::StandingFailed(Peer::Primary, failed()),
             Effect::ReadStanding => {
+                runner.looks.started(self.checkpoint().map(|(checkpoint, _)| checkpoint));
                 let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
                 Input::Standing(Box::new(Standing {
                     primary: self.primary.position(),
@@ -488,7 +498,11 @@ impl World {
             Effect::ReadPrimary(_) if fails => Input::PrimaryPage(Err(failed())),
             Effect::ReadPrimary(request) => Input::PrimaryPage(self.primary.read_page(&request)),
             Effect::ReadStandby(_) if fails => Input::StandbyPage(Err(failed())),
-            Effect::ReadStandby(request) => Input::StandbyPage(self.standby.read_page(&request)),
+            Effect::ReadStandby(request) => {
+                let page = self.standby.read_page(&request);
+                runner.looks.looked(&request, &page);
+                Input::StandbyPage(page)
+            }
             Effect::FetchPrimary { keys, at } => Input::Fetched(self.primary.read_keys(&keys, at)),
             Effect::Commit(txn) => return self.answer_commit(runner, txn),
             Effect::Wait(pause) => {
@@ -509,6 +523,8 @@ impl World {
     fn answer_commit(&mut self, runner: &mut Runner, txn: Txn) {
         let epoch = self.epoch_of(&txn, runner.planner.status().epoch);
         let faults = self.faults;
+        let work = self.work(&runner.looks, &txn);
+        self.judge_sent(work, &runner.looks, &txn);
         if self.rng.chance(faults.request_lost) {
             return runner.handle(Input::CommitFailed(Failure::unknown("lost on the way")));
         }
@@ -520,6 +536,7 @@ impl World {
         if self.rng.chance(faults.reply_lost) {
             return runner.handle(Input::CommitFailed(Failure::unknown("the answer was lost")));
         }
+        runner.looks.answered(&self.own, work, &txn, &landed);
         runner.handle(match landed {
             Ok(Commit::Done(committed)) => Input::Committed(committed),
             Ok(Commit::Refused) => Input::Refused,
@@ -531,16 +548,21 @@ impl World {
     fn land(&mut self, txn: &Txn, epoch: u64, how: &str) -> Result<Commit, Failure> {
         let newest = self.stored_epoch();
         let before = self.standby.revision();
+        let found = self.found(txn);
         let landed = self.standby.commit(txn);
         if let Ok(Commit::Done(committed)) = &landed {
-            let keys: Vec<_> = txn.writes.iter().map(|write| write.op.key().to_string()).collect();
-            let checkpoint = self.checkpoint();
-            self.trace.push(format!(
-                "epoch {epoch} {how} made {}: {} {:?}",
-                committed.revision,
-                keys.join(" "),
-                checkpoint.as_ref().map(|(c, _)| (c.revision, &c.phase, &c.accounted))
-            ));
+            Self::invariant_expectations_are_met(txn, &committed.skipped, &found);
+            if self.tracing {
+                let keys: Vec<_> =
+                    txn.writes.iter().map(|write| write.op.key().to_string()).collect();
+                let checkpoint = self.checkpoint();
+                self.trace.push(format!(
+                    "epoch {epoch} {how} made {}: {} {:?}",
+                    committed.revision,
+                    keys.join(" "),
+                    checkpoint.as_ref().map(|(c, _)| (c.revision, &c.phase, &c.accounted))
+                ));
+            }
             if committed.revision > before {
                 invariant_only_the_newest_epoch_writes(epoch, newest);
             }
@@ -573,7 +595,18 @@ impl World {
 
     pub(crate) fn checkpoint(&self) -> Option<(Checkpoint, StandbyRevision)> {
         let entry = self.standby.get(self.own.checkpoint.as_bytes())?;
-        Some((Checkpoint::decode(&entry.value).unwrap(), entry.modified))
+        let mut decoded = self.decoded.borrow_mut();
+        if decoded.as_ref().is_none_or(|(_, at)| *at != entry.modified) {
+            *decoded = Some((Checkpoint::decode(&entry.value).unwrap(), entry.modified));
+        }
+        decoded.clone()
+    }
+
+    /// Writes down what happens, for whoever looks for the cause of a failure.
+    pub(crate) fn note(&mut self, line: impl FnOnce() -> String) {
+        if self.tracing {
+            self.trace.push(line());
+        }
     }
 
     /// I1, I2, I3, I4: what a whole checkpoint says is so, and it never goes back.
@@ -588,11 +621,11 @@ impl World {
             for key in standby.keys().filter(|key| !primary.contains_key(*key)) {
                 let entry =
                     self.standby.get(key.as_bytes()).map(|entry| (entry.created, entry.modified));
-                let line = format!("{key} is surplus: {entry:?}, {:?}", checkpoint.accounted);
-                self.trace.push(line);
+                eprintln!("{key} is surplus: {entry:?}, {:?}", checkpoint.accounted);
             }
         }
         assert_eq!(standby, primary, "at the pair ({}, {written_at})", checkpoint.revision);
+        self.invariant_newer_values_replace_strangers(&checkpoint, written_at);
         if let Some(last) = self.last_whole {
             assert!(checkpoint.revision >= last, "from {last} back to {}", checkpoint.revision);
         }
@@ -602,7 +635,8 @@ impl World {
     /// What the mirror answers for, of what lies in scope.
     fn mirrored(&self, mut entries: BTreeMap<Key, Value>) -> BTreeMap<Key, Value> {
         entries.retain(|key, _| {
-            !self.is_held_back(key) && !self.foreign.contains_key(key) && !self.tampered.holds(key)
+            let held_back = self.objects.is_some() && self.is_held_back(key);
+            !held_back && !self.foreign.contains_key(key) && !self.tampered.holds(key)
         });
         entries
     }

@@ -28,9 +28,8 @@ pub(super) struct Book {
 
 #[derive(Debug, Default)]
 struct Kept {
-    /// Newest first.
-    reports: VecDeque<Arc<CheckReport>>,
-    came: Option<Instant>,
+    /// Newest first, with when they came.
+    reports: VecDeque<(Arc<CheckReport>, Instant)>,
     totals: CheckTotals,
 }
 
@@ -44,14 +43,13 @@ impl Book {
         let report = bounded(report);
         let mut kept = self.kept();
         kept.totals.add(&report);
-        kept.came = Some(Instant::now());
-        kept.reports.push_front(Arc::clone(&report));
+        kept.reports.push_front((Arc::clone(&report), Instant::now()));
         let mut bytes = 0;
         let fitting = kept
             .reports
             .iter()
             .take(REPORTS_MAX)
-            .take_while(|report| {
+            .take_while(|(report, _)| {
                 bytes += report.bytes();
                 bytes <= BYTES_MAX
             })
@@ -61,14 +59,13 @@ impl Book {
         self.newest.send_replace(Some(report));
     }
 
-    /// Returns the reports, newest first.
-    pub(super) fn history(&self) -> Vec<Arc<CheckReport>> {
+    /// Returns the reports and when they came, newest first.
+    pub(super) fn history(&self) -> Vec<(Arc<CheckReport>, Instant)> {
         self.kept().reports.iter().cloned().collect()
     }
 
     pub(super) fn newest(&self) -> Newest {
-        let kept = self.kept();
-        kept.reports.front().cloned().zip(kept.came)
+        self.kept().reports.front().cloned()
     }
 
     pub(super) fn totals(&self) -> CheckTotals {

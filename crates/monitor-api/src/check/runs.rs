@@ -12,6 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::book::{Book, Newest};
 use super::{CheckReport, CheckTotals, Comparison};
+use crate::LastCheckReport;
 
 /// How long a check may take unless told otherwise.
 const DURATION_MAX: Duration = Duration::from_secs(600);
@@ -125,7 +126,21 @@ impl Checks {
     /// most a thousand keys of each kind.
     #[must_use]
     pub fn history(&self) -> Vec<Arc<CheckReport>> {
-        self.0.book.history()
+        self.0.book.history().into_iter().map(|(report, _)| report).collect()
+    }
+
+    /// Returns the same with the seconds since each check began, by this process's own clock.
+    pub(crate) fn dated(&self) -> Vec<(Arc<CheckReport>, f64)> {
+        let history = self.0.book.history().into_iter();
+        history.map(|(report, came)| (Arc::clone(&report), age(&report, came))).collect()
+    }
+
+    /// Returns what the last check said, without the keys, and how old that is.
+    #[must_use]
+    pub fn last_summary(&self) -> Option<LastCheckReport> {
+        let (report, came) = self.newest()?;
+        let age_seconds = Some(age(&report, came));
+        Some(LastCheckReport { age_seconds, ..LastCheckReport::from(&*report) })
     }
 
     /// Returns what the metrics tell.
@@ -145,6 +160,12 @@ impl fmt::Debug for Checks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Checks").field("duration_max", &self.0.duration_max).finish_non_exhaustive()
     }
+}
+
+/// Seconds since a check began, by this process's own clock.
+fn age(report: &CheckReport, came: Instant) -> f64 {
+    let seconds = report.found().duration_seconds + came.elapsed().as_secs_f64();
+    (seconds * 1000.0).round() / 1000.0
 }
 
 /// Compares once; comes to a report whatever happens.

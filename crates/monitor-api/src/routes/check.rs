@@ -66,10 +66,12 @@ pub(super) async fn last_check(
 
 /// `GET /api/v1/checks`: the last reports, newest first, written one by one as they are fetched.
 pub(super) async fn checks_json(State(source): State<Arc<Source>>) -> Response<Body> {
-    let history = source.checks.as_ref().map(crate::Checks::history);
+    let history = source.checks.as_ref().map(crate::Checks::dated);
     let newest = match &history {
         None => open(NOT_WIRED),
-        Some(reports) => reports.first().cloned().unwrap_or_else(|| open("no check has run yet")),
+        Some(reports) => reports
+            .first()
+            .map_or_else(|| open("no check has run yet"), |(report, _)| Arc::clone(report)),
     };
     let head = json_text(&Head {
         verdict: newest.verdict(),
@@ -80,9 +82,11 @@ pub(super) async fn checks_json(State(source): State<Arc<Source>>) -> Response<B
         Ok(head) => format!("{},\"checks\":[", head.trim_end_matches('}')),
         Err(error) => return json_answer(StatusCode::OK, Err(error)),
     };
-    let reports = history.unwrap_or_default().into_iter().enumerate().map(|(index, report)| {
+    let reports = history.unwrap_or_default().into_iter().enumerate().map(|(index, dated)| {
         let separator = if index == 0 { "\n" } else { ",\n" };
-        json_text(&*report).map(|report| Bytes::from(format!("{separator}{report}")))
+        let (report, age_seconds) = dated;
+        json_text(&Dated { age_seconds, report: &report })
+            .map(|report| Bytes::from(format!("{separator}{report}")))
     });
     let parts = std::iter::once(Ok(Bytes::from(head)))
         .chain(reports)
@@ -96,6 +100,15 @@ struct Head<'a> {
     verdict: CheckVerdict,
     reason: &'a str,
     next_steps: &'a [String],
+}
+
+/// A report, and how old it is.
+#[derive(Serialize)]
+struct Dated<'a> {
+    /// Seconds since the check began, by the clock of the process that serves this.
+    age_seconds: f64,
+    #[serde(flatten)]
+    report: &'a CheckReport,
 }
 
 fn open(reason: &str) -> Arc<CheckReport> {

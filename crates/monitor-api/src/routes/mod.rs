@@ -21,7 +21,7 @@ use self::source::Source;
 pub use self::source::{Room, Sources};
 use crate::check::one_line;
 use crate::health::{Check, liveness, readiness, verbose};
-use crate::metrics::{CONTENT_TYPE_OPENMETRICS, CONTENT_TYPE_TEXT, render};
+use crate::metrics::{Exposition, render};
 use crate::page::{STYLE, page};
 
 /// The most characters of a path that an answer repeats.
@@ -117,13 +117,14 @@ fn health(name: &str, checks: &[Check], query: Option<&str>) -> Response<Body> {
 }
 
 async fn metrics(State(source): State<Arc<Source>>, headers: HeaderMap) -> Response<Body> {
-    let kind = if accepts(&headers, "application/openmetrics-text") {
-        CONTENT_TYPE_OPENMETRICS
+    let exposition = if accepts(&headers, "application/openmetrics-text") {
+        Exposition::OpenMetrics
     } else {
-        CONTENT_TYPE_TEXT
+        Exposition::Text
     };
     let totals = source.checks.as_ref().map(crate::Checks::totals);
-    answer(StatusCode::OK, kind, render(&source.report(), totals.as_ref()))
+    let text = render(&source.report(), totals.as_ref(), exposition);
+    answer(StatusCode::OK, exposition.content_type(), text)
 }
 
 async fn status_json(State(source): State<Arc<Source>>) -> Response<Body> {

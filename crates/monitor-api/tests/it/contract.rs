@@ -4,14 +4,14 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use monitor_api::{
-    CheckReport, CheckTotals, Checks, METRICS, Snapshot, StatusReport, Thresholds, Verdict,
-    readiness, render,
+    CheckReport, CheckTotals, Checks, Exposition, METRICS, Snapshot, StatusReport, Thresholds,
+    Verdict, readiness,
 };
 
 use crate::{blocked_report, drift_report, full_report, nothing};
 
 /// The names that the documentation promises.
-const PROMISED: [&str; 34] = [
+const PROMISED: [&str; 38] = [
     "state",
     "leader",
     "epoch",
@@ -45,8 +45,17 @@ const PROMISED: [&str; 34] = [
     "check_duration_seconds",
     "check_last_conclusive_timestamp_seconds",
     "last_contact_timestamp_seconds",
+    "watch_stalls_total",
+    "db_size_bytes",
+    "db_quota_bytes",
+    "certificate_expiry_timestamp_seconds",
     "build_info",
 ];
+
+/// The metrics as OpenMetrics; `exposition.rs` looks at the formats themselves.
+fn render(report: &StatusReport, checks: Option<&CheckTotals>) -> String {
+    monitor_api::render(report, checks, Exposition::OpenMetrics)
+}
 
 fn has_sample(text: &str, name: &str) -> bool {
     text.lines().filter(|line| !line.starts_with('#')).any(|line| {
@@ -88,6 +97,10 @@ fn metrics_carry_the_values_of_the_report() {
         "etcd_sync_errors_total{class=\"retry\",side=\"primary\"} 5",
         "etcd_sync_guard_blocked{guard=\"too_many_deletes\"} 0",
         "etcd_sync_last_contact_timestamp_seconds{side=\"primary\"} 1760000000",
+        "etcd_sync_watch_stalls_total{side=\"primary\"} 3",
+        "etcd_sync_db_size_bytes{side=\"standby\"} 40960",
+        "etcd_sync_db_quota_bytes{side=\"standby\"} 8589934592",
+        "etcd_sync_certificate_expiry_timestamp_seconds{side=\"primary\"} 1790000000",
         "etcd_sync_build_info{version=\"0.1.0\"} 1",
     ] {
         assert!(text.lines().any(|found| found == line), "no line {line} in:\n{text}");
@@ -190,6 +203,11 @@ fn lag_and_ages_grow_while_nothing_is_heard() {
     assert_eq!(later.lag_seconds, Some(10.25));
     assert_eq!(later.primary_contact_age_seconds, Some(10.2));
     assert_eq!(later.standby_contact_age_seconds, Some(10.1));
+    assert_eq!(later.last_check.unwrap().age_seconds, Some(20.0));
+    // When a cluster last answered does not move while nothing is heard.
+    let later = Snapshot::new(full_report(), taken).at(taken + Duration::from_secs(10));
+    let contact = "etcd_sync_last_contact_timestamp_seconds{side=\"primary\"} 1760000000";
+    assert!(render(&later, None).contains(contact));
     let never = Snapshot::new(StatusReport::default(), taken).at(taken + Duration::from_secs(10));
     assert_eq!(never.lag_seconds, None);
 }
@@ -199,7 +217,8 @@ fn readiness_asks_for_following_or_waiting_and_for_the_lag_allowed() {
     let ready = |state: &str, lag: Option<f64>, max: Option<u64>| {
         let report =
             StatusReport { state: state.into(), lag_seconds: lag, ..StatusReport::default() };
-        let asked = Thresholds { ready_lag_max: max.map(Duration::from_secs) };
+        let ready_lag_max = max.map(Duration::from_secs);
+        let asked = Thresholds { ready_lag_max, ..Thresholds::default() };
         readiness(&report, true, asked).iter().all(|check| check.failure.is_none())
     };
     assert!(ready("following", None, None));
@@ -210,4 +229,24 @@ fn readiness_asks_for_following_or_waiting_and_for_the_lag_allowed() {
     for state in ["", "starting", "copying", "paused", "blocked", "fenced", "dancing"] {
         assert!(!ready(state, Some(0.0), None), "{state} is not ready");
     }
+}
+
+#[test]
+fn readiness_asks_for_a_primary_that_is_heard_of_and_a_watch_that_moves() {
+    let ready = |unanswered: Option<f64>, behind: Option<f64>| {
+        let report = StatusReport {
+            state: "following".into(),
+            primary_unanswered_seconds: unanswered,
+            primary_watch_behind_seconds: behind,
+            ..StatusReport::default()
+        };
+        let checks = readiness(&report, true, Thresholds::default());
+        checks.into_iter().filter_map(|check| check.failure).collect::<Vec<_>>()
+    };
+    assert_eq!(ready(None, None), Vec::<String>::new());
+    assert_eq!(ready(Some(29.0), Some(4.0)), Vec::<String>::new());
+    let away = ready(Some(31.0), None);
+    assert!(away[0].contains("has not answered for 31 s"), "{away:?}");
+    let still = ready(None, Some(8.0));
+    assert!(still[0].contains("brought nothing for 8 s"), "{still:?}");
 }

@@ -38,7 +38,10 @@ async fn health_is_told_as_kubernetes_tells_it() {
     let server = server(Limits::default()).await;
     assert_eq!(body(&server.request("GET", "/readyz").await), "ok");
     let listed = server.request("GET", "/readyz?verbose").await;
-    assert_eq!(body(&listed), "[+]ping ok\n[+]mirror ok\n[+]state ok\nreadyz check passed\n");
+    assert_eq!(
+        body(&listed),
+        "[+]ping ok\n[+]mirror ok\n[+]state ok\n[+]primary ok\n[+]watch ok\nreadyz check passed\n"
+    );
 
     server.publish(blocked_report());
     let refused = server.request("GET", "/readyz").await;

@@ -6,15 +6,16 @@ mod check_report;
 mod checks;
 mod contract;
 mod events;
+mod exposition;
 mod harness;
 mod hostile;
 mod http;
 mod properties;
 
 use monitor_api::{
-    BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DifferenceKind,
-    DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport, NamedKey, PinsReport,
-    PromotionReport, RepairCountsReport, RepairReport, StatusReport,
+    BlockedReport, CheckMode, CheckReport, Comparison, CopyReport, CountersReport, DbReport,
+    DifferenceKind, DifferenceReport, DriftReport, HeldBackReport, Labelled, LastCheckReport,
+    NamedKey, PinsReport, PromotionReport, RepairCountsReport, RepairReport, StatusReport,
 };
 
 /// A report with every field set.
@@ -36,7 +37,16 @@ fn full_report() -> StatusReport {
         lag_seconds: Some(0.25),
         primary_contact_age_seconds: Some(0.2),
         standby_contact_age_seconds: Some(0.1),
+        primary_unanswered_seconds: Some(0.5),
+        standby_unanswered_seconds: Some(0.25),
+        primary_watch_behind_seconds: Some(1.5),
+        standby_watch_behind_seconds: Some(1.25),
+        primary_db: Some(DbReport { bytes: 20_480, quota_bytes: None }),
+        standby_db: Some(DbReport { bytes: 40_960, quota_bytes: Some(8 << 30) }),
+        primary_certificate_expiry: Some(1_790_000_000),
+        standby_certificate_expiry: Some(1_800_000_000),
         observed_at: Some(1_760_000_000),
+        age_seconds_max: Some(3.0),
         copy: CopyReport {
             keys_total: Some(10),
             keys_read: 10,
@@ -49,6 +59,7 @@ fn full_report() -> StatusReport {
             verdict: "drift".into(),
             reason: "1 key differs".into(),
             started_at: Some(1_759_999_990),
+            age_seconds: Some(10.0),
             verified_revision: None,
             missed: 1,
             surplus: 0,
@@ -89,6 +100,7 @@ fn full_report() -> StatusReport {
             foreign_puts: 1,
             foreign_deletes: 0,
             watch_restarts: vec![counted(None, "lost", 2)],
+            watch_stalls: vec![counted(None, "primary", 3)],
             resyncs: vec![counted(None, "compacted", 1)],
             errors: vec![counted(Some("primary"), "retry", 5)],
         },
@@ -104,6 +116,8 @@ fn blocked_report() -> StatusReport {
             guard: "too_many_deletes".into(),
             reason: "a resync would delete 900 of 1000 keys".into(),
             release: "etcd-sync resync --accept 5eed".into(),
+            digest: Some("5eed".into()),
+            ..BlockedReport::default()
         }),
         ..StatusReport::default()
     }

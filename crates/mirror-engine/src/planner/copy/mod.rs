@@ -11,6 +11,7 @@ mod rounds;
 use etcd_mvcc::{ClusterId, Failure, FailureClass, Page, PrimaryRevision, StandbyRevision};
 
 use super::comparison::Comparison;
+use super::order::Deletions;
 use super::round::{Lane, Round};
 use super::{Effect, Peer, Phase, Planner, Survey};
 use crate::record::CopyPosition;
@@ -38,7 +39,7 @@ enum Stage {
 impl Copying {
     /// The first copy: what the standby alone has is others', and stays.
     pub(super) fn enrol(planner: &Planner, cluster: ClusterId) -> Self {
-        let survey = Survey::new(&planner.scope, planner.settings.walk, cluster, true);
+        let survey = Survey::new(&planner.scope, planner.page_sizes, cluster, true);
         Self {
             stage: Stage::Survey { survey: Box::new(survey), enrol: true },
             since: None,
@@ -53,7 +54,7 @@ impl Copying {
         cluster: ClusterId,
         since: Option<PrimaryRevision>,
     ) -> Self {
-        let mut survey = Survey::new(&planner.scope, planner.settings.walk, cluster, false);
+        let mut survey = Survey::new(&planner.scope, planner.page_sizes, cluster, false);
         if planner.out_of_space {
             survey = survey.keeping_stale();
         }
@@ -123,7 +124,15 @@ impl Planner {
     pub(super) fn on_primary_page(&mut self, page: Result<Page<PrimaryRevision>, Failure>) {
         let Some(comparison) = self.comparison() else { return };
         match page {
-            Ok(page) => comparison.primary_page(page),
+            Ok(page) => {
+                comparison.primary_page(page);
+                self.page_sizes.primary = comparison.page_sizes().primary;
+            }
+            // The next request is a smaller one: what has been read stays.
+            Err(failure) if comparison.primary_failed(&failure) => {
+                self.page_sizes.primary = comparison.page_sizes().primary;
+                self.count_error(Peer::Primary, &failure);
+            }
             Err(failure) if failure.class == FailureClass::Resync => {
                 comparison.primary_compacted();
                 self.on_repair_compacted(Peer::Primary);
@@ -135,7 +144,14 @@ impl Planner {
     pub(super) fn on_standby_page(&mut self, page: Result<Page<StandbyRevision>, Failure>) {
         let Some(comparison) = self.comparison() else { return };
         match page {
-            Ok(page) => comparison.standby_page(page),
+            Ok(page) => {
+                comparison.standby_page(page);
+                self.page_sizes.standby = comparison.page_sizes().standby;
+            }
+            Err(failure) if comparison.standby_failed(&failure) => {
+                self.page_sizes.standby = comparison.page_sizes().standby;
+                self.count_error(Peer::Standby, &failure);
+            }
             Err(failure) if failure.class == FailureClass::Resync => {
                 comparison.standby_compacted();
                 self.on_repair_compacted(Peer::Standby);
@@ -179,6 +195,11 @@ impl Planner {
         let waiting = survey.comparison.is_waiting();
         let found = survey.found;
         let stale = survey.stale.take();
+        if stale.as_ref().is_some_and(Deletions::is_empty) && unfused {
+            // Nothing would free space: every revision is applied as the primary had it.
+            self.forget_reads();
+            return self.follow();
+        }
         let enrol = *enrol;
         if !unfused && self.settings.fuse.blows(found.stale, found.standby_keys()) {
             return self.hold_fuse(found.stale, found.standby_keys());

@@ -41,6 +41,9 @@ pub(super) struct Following {
     /// Drift is being put back: the same holds.
     pub(super) healing: Option<Box<Healing>>,
     committed_at: Duration,
+    /// Nothing is written before everything up to here has been received: the standby was out of
+    /// space, and what a waiting change removes is not to be written first.
+    gathers: Option<PrimaryRevision>,
     /// An owner has come that held-back objects waited for: a diff finds and writes them.
     owner_came: bool,
     /// The newest change that was received, in scope or not: the checkpoint moves over revisions
@@ -90,6 +93,7 @@ impl Planner {
             repair: None,
             healing: None,
             committed_at: self.now,
+            gathers: self.out_of_space.then_some(self.status.primary_revision),
             owner_came: false,
             newest: None,
         }));
@@ -242,10 +246,16 @@ impl Planner {
             return;
         }
         let now = self.now;
+        let room = self.wants_changes();
         let Phase::Following(following) = &mut self.phase else { return };
+        if following.gathers.is_some_and(|head| following.seen < head) && room {
+            return;
+        }
+        following.gathers = None;
         let limits = &self.settings.txn;
         // A value that could not be written may have been replaced or deleted since.
-        let coalesce = if self.write_blocked { Coalesce::Always } else { self.settings.coalesce };
+        let blocked = self.write_blocked || self.out_of_space;
+        let coalesce = if blocked { Coalesce::Always } else { self.settings.coalesce };
         if let Some(batch) = next_batch(&mut following.backlog, coalesce, limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
             return self.commit_batch(batch);
@@ -334,6 +344,7 @@ impl Planner {
         let now = self.now;
         if let Phase::Following(following) = &mut self.phase {
             following.committed_at = now;
+            self.out_of_space &= !following.backlog.is_empty();
         }
         if let Some(level) = self.level() {
             self.lag.reached(level);

@@ -7,7 +7,7 @@
 //! after an interruption, so that its order is the same again, and a place in it is a number.
 
 use etcd_mvcc::{Committed, Entry, Expect, Failure, FailureClass, Key, Op, PrimaryRevision};
-use etcd_mvcc::{WalkLimits, Write};
+use etcd_mvcc::{PageSizes, Write};
 use keyspace_filter::Scope;
 
 use super::differences::{Difference, Differences, Next};
@@ -40,7 +40,7 @@ impl Mend {
     /// Begins, or goes on, at `position` of the repair that `record` tells of.
     pub(super) fn new(
         scope: &Scope,
-        limits: WalkLimits,
+        sizes: PageSizes,
         order: WriteOrder,
         record: &RepairRecord,
         position: &RepairPosition,
@@ -51,7 +51,7 @@ impl Mend {
             position.deleting = true;
         }
         // What is deleted tells by its value who owns it; what is written, by the primary's.
-        let comparison = Comparison::new(scope, limits, position.deleting, false)
+        let comparison = Comparison::new(scope, sizes, position.deleting, false)
             .pinned(record.revision, Some(record.standby_revision));
         let kinds = if position.deleting { record.kinds.deletions() } else { record.kinds.puts() };
         // Nothing to delete: no need to look for it.
@@ -227,7 +227,7 @@ impl Planner {
 
     fn send_mends(&mut self) {
         let limits = self.settings.txn;
-        let (scope, walk, order) = (self.scope.clone(), self.settings.walk, self.settings.order);
+        let (scope, sizes, order) = (self.scope.clone(), self.page_sizes, self.settings.order);
         let Some((record, mend)) = self.mend() else { return };
         let outbox = &mend.queue.outbox;
         let flushing = mend.found_all && (mend.waiting.is_none() || mend.queue.is_spent());
@@ -239,7 +239,7 @@ impl Planner {
         }
         if !mend.position.deleting && record.planned.surplus > 0 {
             let deletions = RepairPosition { deleting: true, ..RepairPosition::default() };
-            *mend = Mend::new(&scope, walk, order, record, &deletions);
+            *mend = Mend::new(&scope, sizes, order, record, &deletions);
             return;
         }
         let reason = match record.skipped {

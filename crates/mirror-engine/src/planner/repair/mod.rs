@@ -154,20 +154,15 @@ impl Planner {
             self.end_repair(record, RepairOutcome::Refused, reason);
             return true;
         }
-        let survey = RepairSurvey::new(
-            &self.scope,
-            self.settings.walk,
-            cluster,
-            order.kinds,
-            (revision, None),
-        );
+        let survey =
+            RepairSurvey::new(&self.scope, self.page_sizes, cluster, order.kinds, (revision, None));
         self.status.reason = format!("comparing for a repair ({})", order.kinds);
         self.run_repair(Repair { record, stage: Stage::Survey(Box::new(survey)), broken: None });
         true
     }
 
     fn mend_from(&self, record: &RepairRecord, position: &RepairPosition) -> Mend {
-        Mend::new(&self.scope, self.settings.walk, self.settings.order, record, position)
+        Mend::new(&self.scope, self.page_sizes, self.settings.order, record, position)
     }
 
     /// The order that nobody has looked at.
@@ -245,7 +240,7 @@ impl Planner {
         }
         let RepairOutcome::Begun(position) = &record.outcome else { return };
         let order = self.settings.order;
-        let mend = Mend::new(&self.scope, self.settings.walk, order, record, position);
+        let mend = Mend::new(&self.scope, self.page_sizes, order, record, position);
         repair.stage = Stage::Mend(Box::new(mend));
         *self.status.counters.resyncs.entry("repair").or_default() += 1;
         self.status.reason = format!("repairing {} keys", planned.total());

@@ -1,6 +1,6 @@
 //! What a repair would do, found before anything is written.
 
-use etcd_mvcc::{ClusterId, PrimaryRevision, StandbyRevision, WalkLimits};
+use etcd_mvcc::{ClusterId, PageSizes, PrimaryRevision, StandbyRevision};
 use keyspace_filter::Scope;
 
 use super::differences::{Difference, Differences, Next};
@@ -25,13 +25,13 @@ impl RepairSurvey {
     /// page.
     pub(crate) fn new(
         scope: &Scope,
-        limits: WalkLimits,
+        sizes: impl Into<PageSizes>,
         cluster: ClusterId,
         kinds: RepairKinds,
         pair: (PrimaryRevision, Option<StandbyRevision>),
     ) -> Self {
         let (primary, standby) = pair;
-        let comparison = Comparison::new(scope, limits, false, false).pinned(primary, standby);
+        let comparison = Comparison::new(scope, sizes, false, false).pinned(primary, standby);
         Self {
             differences: Differences::new(comparison, kinds),
             digesting: Digesting::new(cluster, &scope.hash().to_string(), kinds),

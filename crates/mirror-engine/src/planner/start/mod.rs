@@ -4,7 +4,7 @@ mod judge;
 
 use etcd_mvcc::{
     ClusterId, Entry, Expect, Failure, FailureClass, Guard, Head, KeyRange, Op, Page, Position,
-    PrimaryRevision, RaftPosition, Revision, StandbyRevision, Txn, Walk,
+    PrimaryRevision, RaftPosition, Revision, SameCluster, StandbyRevision, Txn, Walk,
 };
 use keyspace_filter::OWN_PREFIX;
 
@@ -18,7 +18,7 @@ use super::{
     decode_epoch, seen,
 };
 use crate::control::Desired;
-use crate::history::{Inquiry, Proof, SameCluster, WitnessBook};
+use crate::history::{Inquiry, Proof, WitnessBook};
 use crate::record::{Accounted, Checkpoint, Epoch, Phase as Stored, RaftSeen, RecordError};
 use crate::status::{GuardKind, State};
 
@@ -192,7 +192,7 @@ impl Planner {
         }
         self.withheld = Withheld::default();
         let ranges = [self.own.ledger_range(), self.own.withheld_range()];
-        let walk = Walk::new(&ranges, self.settings.walk, false);
+        let walk = Walk::new(&ranges, self.page_sizes.standby, false);
         self.ask_ledger(standing, walk);
     }
 
@@ -208,16 +208,20 @@ impl Planner {
     }
 
     pub(super) fn on_ledger_page(&mut self, page: Result<Page<StandbyRevision>, Failure>) {
-        let page = match page {
-            Ok(page) => page,
-            Err(failure) => return self.on_failure(Peer::Standby, &failure),
-        };
-        let Phase::Starting(Starting::Ledger { standing, walk }) =
+        let Phase::Starting(Starting::Ledger { standing, mut walk }) =
             std::mem::replace(&mut self.phase, Phase::Starting(Starting::Reading))
         else {
             return;
         };
-        let mut walk = walk;
+        let page = match page {
+            Ok(page) => page,
+            Err(failure) if walk.failed(&failure) => {
+                self.count_error(Peer::Standby, &failure);
+                self.page_sizes.standby = walk.page_size();
+                return self.ask_ledger(standing, walk);
+            }
+            Err(failure) => return self.on_failure(Peer::Standby, &failure),
+        };
         for entry in &page.entries {
             self.ledger.load(&self.own, entry);
             if let Some(key) = self.own.withheld_key(&entry.key)

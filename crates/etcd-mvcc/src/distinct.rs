@@ -3,7 +3,7 @@
 //! etcd makes its id from the members' names, addresses and token: two clusters that were made from
 //! one manifest have one id. So an equal id is a suspicion. It is decided by reading alone.
 
-use etcd_mvcc::{
+use crate::{
     ClusterId, Entry, Failure, KeyRange, PageRequest, Position, PrimaryRevision, ReadHead,
     ReadRange, Revision, Side, StandbyRevision,
 };
@@ -96,39 +96,5 @@ fn lies_between(
                 && between.index_before <= after.index_after
         }
         (None, _, _) | (_, None, _) | (_, _, None) => true,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use etcd_sim::{ModelEtcd, SimPrimary, SimStandby};
-
-    use super::*;
-
-    const ID: ClusterId = ClusterId::new(7);
-
-    fn told_apart(primary: &SimPrimary, standby: &SimStandby) -> bool {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(distinct(primary, standby, &KeyRange::all())).unwrap().is_ok()
-    }
-
-    #[test]
-    fn clusters_made_alike_are_told_apart_by_what_they_went_through() {
-        let (primary, standby) = (SimPrimary::new(ID), SimStandby::new(ID));
-        assert!(!told_apart(&primary, &standby), "nothing differs");
-        primary.with(|model| model.put("/a", "1")).unwrap();
-        assert!(told_apart(&primary, &standby), "the revisions differ");
-        standby.with(|model| model.put("/b", "1")).unwrap();
-        assert!(told_apart(&primary, &standby), "the keys differ");
-        let other = SimStandby::new(ID);
-        other.with(|model| model.put("/a", "1")).unwrap();
-        assert!(!told_apart(&primary, &other));
-        other.with(ModelEtcd::elect);
-        assert!(told_apart(&primary, &other), "the terms differ");
-    }
-
-    #[test]
-    fn clusters_with_ids_of_their_own_are_two() {
-        assert!(told_apart(&SimPrimary::new(ID), &SimStandby::new(ClusterId::new(8))));
     }
 }
