@@ -3,7 +3,7 @@
 use std::process::Output;
 use std::time::Duration;
 
-use end_to_end::{Etcd, Kine, dump, eventually};
+use end_to_end::{Etcd, FakeEtcd, dump, eventually};
 
 use crate::support::{etcd_sync, mirror, pair};
 
@@ -37,14 +37,14 @@ async fn refuse(primary: &[String], standby: &[String], side: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_primary_that_is_not_an_etcd_is_refused() {
-    let (kine, standby) = tokio::join!(Kine::start(), Etcd::start_standby());
+    let (kine, standby) = tokio::join!(FakeEtcd::kine(), Etcd::start_standby());
     refuse(&[kine.endpoint()], &standby.endpoints(), "the primary").await;
     assert!(dump(&standby.client().await).await.keys.is_empty(), "it wrote something");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_standby_that_is_not_an_etcd_is_refused_and_not_written() {
-    let (kine, (primary, _)) = tokio::join!(Kine::start(), pair());
+    let (kine, (primary, _)) = tokio::join!(FakeEtcd::kine(), pair());
     refuse(&primary.endpoints(), &[kine.endpoint()], "the standby").await;
     let asked = kine.asked();
     assert!(!asked.is_empty());
@@ -54,6 +54,6 @@ async fn a_standby_that_is_not_an_etcd_is_refused_and_not_written() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_ends_that_are_not_etcds_are_not_taken_for_one() {
-    let (one, other) = tokio::join!(Kine::start(), Kine::start());
+    let (one, other) = tokio::join!(FakeEtcd::kine(), FakeEtcd::kine());
     refuse(&[one.endpoint()], &[other.endpoint()], "the primary").await;
 }

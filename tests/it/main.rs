@@ -10,6 +10,7 @@
 
 mod copy;
 mod harness;
+mod link;
 mod make_mirror;
 mod model_conformance;
 mod orders;

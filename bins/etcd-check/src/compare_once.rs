@@ -128,7 +128,7 @@ async fn refuse_one_cluster(
     range: &KeyRange,
 ) -> Result<(), Failure> {
     let unread = |side: &'static str| {
-        move |failure: Unread| Failure::undecided(format!("the {side}: {failure}"))
+        move |failure: Unread| Failure::unanswered(&failure, format!("the {side}: {failure}"))
     };
     match distinct(primary, standby, range).await {
         Ok(told_apart) => told_apart.map_err(Failure::refused),

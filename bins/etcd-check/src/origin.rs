@@ -18,7 +18,7 @@ pub(crate) async fn primary(
     let head = primary
         .head()
         .await
-        .map_err(|failure| Failure::undecided(format!("the primary: {failure}")))?;
+        .map_err(|failure| Failure::unanswered(&failure, format!("the primary: {failure}")))?;
     let found = ranges.map(|ranges| ranges.pair.pins.primary);
     Ok((head.cluster, asked.or(found).unwrap_or(head.revision)))
 }
@@ -41,7 +41,7 @@ pub(crate) async fn standby(
     let head = standby
         .head()
         .await
-        .map_err(|failure| Failure::undecided(format!("the standby: {failure}")))?;
+        .map_err(|failure| Failure::unanswered(&failure, format!("the standby: {failure}")))?;
     if let (None, Some(RangeFile { pair: PinnedPair { primary, pins, .. }, .. })) = (asked, ranges)
     {
         return Ok((head.cluster, Pair { primary: *primary, pins: *pins }));

@@ -20,7 +20,9 @@ pub(crate) fn preflight(flags: &PreflightFlags, form: Form) -> Result<Exit, Fail
     let report = until_interrupted(async {
         pair.etcds().preflight_report().await.map_err(|error| match error {
             PreflightError::SameCluster(_) => Failure::refused(error),
-            PreflightError::Primary(_) | PreflightError::Standby(_) => Failure::undecided(error),
+            PreflightError::Primary(ref failure) | PreflightError::Standby(ref failure) => {
+                Failure::unanswered(failure, &error)
+            }
         })
     })?;
     match form {

@@ -22,7 +22,10 @@ use crate::table;
 pub(crate) fn status(config: &Config, format: Format) -> Result<Exit, Failure> {
     let standby = parts::standby(config, None)?;
     let mut observer = Observer::default();
-    let look = block_on(observer.look(&standby, config.name()))?.map_err(Failure::undecided)?;
+    let look = block_on(observer.look(&standby, config.name()))?.map_err(|error| {
+        let Outcome { exit, reason, .. } = Outcome::from(error);
+        Failure { exit, message: reason }
+    })?;
     let (report, exit) = assess(config.name(), &look);
     match format {
         Format::Json => output::json(&report)?,

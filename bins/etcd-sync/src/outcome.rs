@@ -43,6 +43,11 @@ impl Outcome {
         Self { exit: Exit::Undecided, reason: reason.into(), next_steps }
     }
 
+    /// A failure that says by itself what to do.
+    pub(crate) fn of(failure: Failure) -> Self {
+        Self { exit: failure.exit, reason: failure.message, next_steps: Vec::new() }
+    }
+
     /// The order is stored, and nothing says that a mirror has seen it.
     pub(crate) fn unanswered(within: Duration, stored: Option<&Stored>) -> Self {
         let within = humantime::format_duration(within);
@@ -117,11 +122,9 @@ impl From<OrderError> for Outcome {
             | OrderError::NotPromoted
             | OrderError::OtherFence(_)
             | OrderError::StandsStill => Self::refused(error.to_string(), Vec::new()),
-            OrderError::Standby(_)
-            | OrderError::Record(_)
-            | OrderError::Raced
-            | OrderError::Contended => {
-                Self { next_steps: Vec::new(), ..Self::undecided(error.to_string()) }
+            OrderError::Standby(ref failure) => Self::of(Failure::unanswered(failure, &error)),
+            OrderError::Record(_) | OrderError::Raced | OrderError::Contended => {
+                Self::of(Failure::undecided(error))
             }
         }
     }

@@ -61,10 +61,10 @@ fn refused(error: &PlanError) -> Failure {
         PlanError::SameCluster(_) => {
             Failure::refused(format!("{error} (check --primary-endpoints and --standby-endpoints)"))
         }
-        PlanError::Primary(_)
-        | PlanError::Standby(_)
-        | PlanError::Order(_)
-        | PlanError::Compacted => Failure::undecided(error),
+        PlanError::Primary(failure) | PlanError::Standby(failure) => {
+            Failure::unanswered(failure, error)
+        }
+        PlanError::Order(_) | PlanError::Compacted => Failure::undecided(error),
     }
 }
 

@@ -64,7 +64,9 @@ fn refused(error: &PreflightError) -> Failure {
         PreflightError::SameCluster(_) => {
             Failure::refused(format!("{error} (check --primary-endpoints and --standby-endpoints)"))
         }
-        PreflightError::Primary(_) | PreflightError::Standby(_) => Failure::undecided(error),
+        PreflightError::Primary(failure) | PreflightError::Standby(failure) => {
+            Failure::unanswered(failure, error)
+        }
     }
 }
 

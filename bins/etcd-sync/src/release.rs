@@ -39,10 +39,10 @@ fn refused(error: &OrderError) -> Failure {
         OrderError::Promoted | OrderError::OtherFence(_) | OrderError::StandsStill => {
             Failure::refused(error)
         }
-        OrderError::Standby(_)
-        | OrderError::Record(_)
-        | OrderError::Raced
-        | OrderError::Contended => Failure::undecided(error),
+        OrderError::Standby(failure) => Failure::unanswered(failure, error),
+        OrderError::Record(_) | OrderError::Raced | OrderError::Contended => {
+            Failure::undecided(error)
+        }
     }
 }
 

@@ -65,9 +65,10 @@ async fn unplanned(standby: &Standby, name: &str, error: &RepairPlanError) -> Ou
             }
             _ => Outcome::undecided(error.to_string()),
         },
-        RepairPlanError::Primary(_) | RepairPlanError::Standby(_) | RepairPlanError::Record(_) => {
-            Outcome { next_steps: Vec::new(), ..Outcome::undecided(error.to_string()) }
+        RepairPlanError::Primary(failure) | RepairPlanError::Standby(failure) => {
+            Outcome::of(Failure::unanswered(failure, error))
         }
+        RepairPlanError::Record(_) => Outcome::of(Failure::undecided(error)),
     }
 }
 

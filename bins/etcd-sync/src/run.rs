@@ -183,6 +183,8 @@ fn verdict(ended: Result<Ended, tokio::task::JoinError>) -> Result<Exit, Failure
         }
         // The engine's words contain "same cluster" and the mend.
         Ok(Ended::SameCluster(found)) => Err(Failure::refused(found)),
+        // These contain "not an etcd".
+        Ok(Ended::NotEtcd(found)) => Err(Failure::refused(found)),
         Err(error) => Err(Failure::undecided(format!("the mirror broke: {error}"))),
     }
 }

@@ -86,13 +86,13 @@ impl Identified for LeaseTimeToLiveResponse {
     }
 }
 
-impl Identified for AlarmResponse {
+impl Identified for StatusResponse {
     fn origin(&self) -> Origin {
         Origin::of(self.0.header.as_ref())
     }
 }
 
-impl Identified for StatusResponse {
+impl Identified for AlarmResponse {
     fn origin(&self) -> Origin {
         Origin::of(self.0.header.as_ref())
     }

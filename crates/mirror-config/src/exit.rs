@@ -3,6 +3,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use etcd_mvcc::FailureClass;
+
 /// How the process ends. The numbers are a contract with scripts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -45,6 +47,15 @@ impl Failure {
     /// A cluster could not be reached, or nothing could be concluded.
     pub fn undecided(message: impl fmt::Display) -> Self {
         Self { exit: Exit::Undecided, message: message.to_string() }
+    }
+
+    /// A cluster did not answer, or answered with a failure that `message` tells. What is not an
+    /// etcd is refused: to ask again is of no use.
+    pub fn unanswered(failure: &etcd_mvcc::Failure, message: impl fmt::Display) -> Self {
+        match failure.class == FailureClass::NotEtcd {
+            true => Self::refused(message),
+            false => Self::undecided(message),
+        }
     }
 
     /// A safety guard refused.

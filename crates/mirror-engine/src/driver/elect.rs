@@ -115,7 +115,7 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
     }
 
     /// Waits until both clusters have said who they are: not even a leader's key is written where
-    /// both ends may be one.
+    /// both ends may be one, or one of them is not an etcd.
     async fn meet_both(&mut self, stop: &CancellationToken) -> Option<Ended> {
         loop {
             let range = self.scope.primary_hull();
@@ -124,6 +124,10 @@ impl<P: Primary, S: Standby + HoldLease> Mirror<P, S> {
                     return Some(Ended::SameCluster(same.to_string()));
                 }
                 Ok(_) => return None,
+                Err((side, failure)) if failure.class == FailureClass::NotEtcd => {
+                    let side = Peer::from(side).as_str();
+                    return Some(Ended::NotEtcd(format!("the {side}: {failure}")));
+                }
                 Err((side, failure)) => self.say(trouble(side.into(), &failure)),
             }
             if self.told_to_stop(LOOK_EVERY, stop).await {
@@ -246,7 +250,18 @@ async fn keep<S: HoldLease>(standby: S, lease: LeaseId, ttl: Duration) {
 }
 
 fn trouble(peer: Peer, failure: &Failure) -> Status {
-    let blocked = (failure.class == FailureClass::Blocked).then(|| refusal(peer, failure));
+    let blocked = match failure.class {
+        FailureClass::Blocked
+        | FailureClass::NoSpace
+        | FailureClass::Corrupt
+        | FailureClass::NotEtcd
+        | FailureClass::OtherCluster => Some(refusal(peer, failure)),
+        FailureClass::Retry
+        | FailureClass::Reauthenticate
+        | FailureClass::Resync
+        | FailureClass::TooLarge
+        | FailureClass::Fatal => None,
+    };
     Status {
         state: if blocked.is_some() { State::Blocked } else { State::Starting },
         reason: match &blocked {

@@ -202,4 +202,6 @@ pub enum Ended {
     Stopped,
     /// Both ends are the same cluster, and were so from the start.
     SameCluster(String),
+    /// One of both ends is not an etcd, and was none from the start.
+    NotEtcd(String),
 }
