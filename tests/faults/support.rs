@@ -1,10 +1,10 @@
 //! What several of these tests do.
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
 use end_to_end::mirror::unexpected_errors;
+pub(crate) use end_to_end::{Copy, copy_data};
 use end_to_end::{
     Etcd, Load, Mirror, MirrorBuilder, Recording, assert_equal_in_scope, binaries, compare, dump,
     eventually, everything,
@@ -148,43 +148,6 @@ pub(crate) fn assert_refused(output: &Output, code: i32, words: &[&str]) {
     }
     let broken = ["panicked", "backtrace", "RUST_BACKTRACE"];
     assert!(!broken.iter().any(|word| said.contains(word)), "{said}");
-}
-
-/// A copy of a killed cluster's data, to go back to.
-pub(crate) struct Copy {
-    data: PathBuf,
-}
-
-/// Kills the cluster, keeps a copy of its data and starts it again.
-pub(crate) async fn copy_data(etcd: &mut Etcd) -> Copy {
-    etcd.kill();
-    let copy = Copy { data: etcd.dir().join("copy") };
-    copy_dir(&etcd.dir().join("m0.data"), &copy.data);
-    etcd.restart().await;
-    copy
-}
-
-impl Copy {
-    /// Puts the copy in place of what the cluster holds today, as a restore would. Cluster id and
-    /// members stay what they are.
-    pub(crate) async fn put_back(&self, etcd: &mut Etcd) {
-        etcd.wipe();
-        copy_dir(&self.data, &etcd.dir().join("m0.data"));
-        etcd.restart().await;
-    }
-}
-
-fn copy_dir(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_dir(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 /// The mirror's log holds errors of a guard only.

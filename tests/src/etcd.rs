@@ -90,6 +90,7 @@ pub struct Etcd {
     members: Vec<Member>,
     dir: TempDir,
     access: Access,
+    also_at: Option<u16>,
     flags: Vec<String>,
 }
 
@@ -108,6 +109,7 @@ pub struct EtcdBuilder {
     binaries: EtcdBinaries,
     members: usize,
     tls: bool,
+    also_at: Option<u16>,
     flags: Vec<String>,
 }
 
@@ -130,6 +132,13 @@ impl EtcdBuilder {
     #[must_use]
     pub fn standby(mut self) -> Self {
         self.binaries = EtcdBinaries::standby();
+        self
+    }
+
+    /// Answers clients at a second port as well. For clusters with one member and without TLS.
+    #[must_use]
+    pub const fn also_at(mut self, port: u16) -> Self {
+        self.also_at = Some(port);
         self
     }
 
@@ -178,8 +187,8 @@ impl EtcdBuilder {
         let endpoints =
             members.iter().map(|member| format!("{scheme}://127.0.0.1:{}", member.client));
         let access = Access { endpoints: endpoints.collect(), certificates, user: None };
-        let Self { binaries, flags, .. } = self;
-        let mut etcd = Etcd { binaries, dir, members, access, flags };
+        let Self { binaries, also_at, flags, .. } = self;
+        let mut etcd = Etcd { binaries, dir, members, access, also_at, flags };
         for member in 0..etcd.members.len() {
             etcd.spawn(member);
         }
@@ -192,7 +201,13 @@ impl Etcd {
     /// Returns the settings of a cluster, to be changed and started.
     #[must_use]
     pub fn builder() -> EtcdBuilder {
-        EtcdBuilder { binaries: EtcdBinaries::primary(), members: 1, tls: false, flags: Vec::new() }
+        EtcdBuilder {
+            binaries: EtcdBinaries::primary(),
+            members: 1,
+            tls: false,
+            also_at: None,
+            flags: Vec::new(),
+        }
     }
 
     /// Starts one member without TLS.
@@ -257,12 +272,14 @@ impl Etcd {
         let member = &self.members[index];
         assert!(member.process.is_none(), "{} runs already", member.name);
         let client = &self.access.endpoints[index];
+        let second = self.also_at.map(|port| format!(",http://127.0.0.1:{port}"));
+        let listen = format!("{client}{}", second.unwrap_or_default());
         let mut command = Command::new(&self.binaries.etcd);
         command
             .args(["--name", &member.name])
             .arg("--data-dir")
             .arg(self.data_dir(index))
-            .args(["--listen-client-urls", client])
+            .args(["--listen-client-urls", &listen])
             .args(["--advertise-client-urls", client])
             .args(["--listen-peer-urls", &member.peer_url()])
             .args(["--initial-advertise-peer-urls", &member.peer_url()])

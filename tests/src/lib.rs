@@ -28,6 +28,7 @@
 
 pub mod binaries;
 pub mod collector;
+pub mod data_copy;
 pub mod dump;
 pub mod etcd;
 pub mod fake;
@@ -42,9 +43,11 @@ pub mod process;
 pub mod proxy;
 pub mod seed;
 pub mod steps;
+pub mod swallower;
 pub mod tls;
 
 pub use collector::{Collected, Collector};
+pub use data_copy::{Copy, copy_data};
 pub use dump::{Dump, assert_equal_in_scope, dump, dump_at};
 pub use etcd::{Access, Etcd, EtcdBuilder};
 pub use fake::FakeEtcd;
@@ -53,6 +56,7 @@ pub use load::{Load, Tally};
 pub use mirror::{Mirror, MirrorBuilder};
 pub use proxy::{Direction, Faults, Proxy};
 pub use seed::Dice;
+pub use swallower::Swallower;
 
 /// Keys that belong to the software under test: never mirrored and never compared.
 pub const OWN_PREFIX: &[u8] = b"/etcd-sync/";

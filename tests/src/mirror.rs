@@ -65,6 +65,12 @@ impl MirrorBuilder {
         Mirror { builder: self, address, dir, process }
     }
 
+    /// Runs a verb that needs no mirror with this connection and scope: `plan`, `preflight`, …
+    #[must_use]
+    pub fn verb(&self, verb: &[&str]) -> Output {
+        self.command(verb).output().expect("start etcd-sync")
+    }
+
     /// Runs `etcd-check` with this connection and scope.
     #[must_use]
     pub fn audit(&self, flags: &[&str]) -> Output {
@@ -201,7 +207,7 @@ impl Mirror {
     /// Runs another verb with the same connection and scope: `status`, `pause`, `resync --accept …`.
     #[must_use]
     pub fn verb(&self, verb: &[&str]) -> Output {
-        self.builder.command(verb).output().expect("start etcd-sync")
+        self.builder.verb(verb)
     }
 
     /// Runs `etcd-check` with the same connection and scope.
