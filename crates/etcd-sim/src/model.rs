@@ -170,11 +170,9 @@ impl<R: Revision> ModelEtcd<R> {
     /// Refuses what there is no space for, and raises the alarm.
     pub(crate) fn refuse_space(&mut self, puts: bool, bytes: usize) -> Result<(), Failure> {
         let Some(space) = &mut self.space else { return Ok(()) };
-        if puts || !space.deletes_pass {
-            space.alarm |= space.used + bytes > space.bytes;
-            if space.alarm {
-                return Err(Failure::new(FailureClass::NoSpace, "mvcc: database space exceeded"));
-            }
+        space.alarm |= puts && space.used + bytes > space.bytes;
+        if space.alarm && (puts || !space.deletes_pass) {
+            return Err(Failure::new(FailureClass::NoSpace, "mvcc: database space exceeded"));
         }
         Ok(())
     }

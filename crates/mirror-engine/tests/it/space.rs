@@ -12,16 +12,19 @@ fn full(seed: u64, deletes_pass: bool) -> World {
     let mut world = World::new(seed, Faults::NONE);
     (0..50).for_each(|_| world.step());
     world.settle();
-    world.standby.limit_space(60_000, deletes_pass);
-    for at in 0..70 {
-        world.primary.put(format!("/d/large/{at:02}"), "x".repeat(1_000).as_str()).unwrap();
+    let at = world.standby.revision();
+    world.standby.compact(at).unwrap();
+    world.standby.limit_space(35_000, deletes_pass);
+    // No more revisions than are caught up with by watching.
+    for at in 0..20 {
+        world.primary.put(format!("/d/large/{at:02}"), "x".repeat(1_900).as_str()).unwrap();
     }
     let blocked = world.run_until(|status| status.state == State::Blocked).blocked.unwrap();
     assert_eq!(blocked.guard, GuardKind::StandbyAlarm, "{blocked:?}");
-    let deleted: Vec<_> = (5..70)
+    let deleted: Vec<_> = (2..20)
         .map(|at| Mutation::delete(Key::from(format!("/d/large/{at:02}").as_str())))
         .collect();
-    deleted.chunks(10).for_each(|some| assert!(world.primary.write(some).is_ok()));
+    deleted.chunks(6).for_each(|some| assert!(world.primary.write(some).is_ok()));
     let small = Mutation::put(Key::from("/d/small"), Value::from("more"));
     world.primary.write(&[small]).unwrap();
     world
