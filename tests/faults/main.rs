@@ -9,11 +9,13 @@
 mod access;
 mod fencing;
 mod guards;
+mod history;
 mod identity;
 mod leadership;
 mod nospace;
 mod not_etcd;
 mod outages;
+mod silence;
 mod stale;
 mod support;
 mod usage;

@@ -141,6 +141,15 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     assert_eq!(counts(&plan), [1, 1, 700, 1], "{plan}");
     assert_eq!(plan["needs_accept"], true, "{plan}");
     assert_eq!(plan["digest"], again["digest"]);
+    // However many are deleted, the screen stays short; a file gets them all.
+    let text = String::from_utf8(mirror.verb(&["plan"]).stdout).unwrap();
+    assert_eq!(text.matches("would delete /").count(), 20, "{text}");
+    assert!(text.contains("would delete 680 keys more"), "{text}");
+    let file = pair.standby.dir().join("deletions");
+    let file = file.to_str().unwrap();
+    done(&mirror.verb(&["plan", "--limit", "3", "--deletions", file]));
+    let deleted = std::fs::read_to_string(file).unwrap();
+    assert_eq!((deleted.lines().count(), deleted.lines().last()), (700, Some("/k/00699")));
     // What it would write may change; what it would delete is what the digest is of.
     primary.put("/k/00701", "changed", None).await.unwrap();
     let third = json(&mirror.verb(&["plan", "-o", "json"]));
@@ -182,4 +191,69 @@ async fn a_plan_writes_nothing_and_says_what_a_run_would_do() {
     assert_eq!(value(&standby, "/own").await.as_deref(), Some(b"mine".as_slice()));
     standby.delete("/own", None).await.unwrap();
     pair.assert_equal(&mut mirror).await;
+}
+
+#[tokio::test]
+async fn an_order_that_nobody_answers_ends_by_its_bound_or_by_a_signal_and_stays() {
+    let pair = Pair::start().await;
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for_state("following").await;
+    stored_state(&mirror, "following").await;
+    mirror.process().freeze();
+    let late = mirror.verb(&["pause", "--timeout", "1s", "-o", "json"]);
+    assert_eq!(late.status.code(), Some(3), "{late:?}");
+    let said = json(&late);
+    assert_eq!(said["verdict"], "unknown", "{said}");
+    let reason = said["reason"].as_str().unwrap();
+    assert!(reason.contains("was given; the mirror has not answered within 1s"), "{reason}");
+    // Given, and interrupted while it waits.
+    let endpoints = pair.standby.endpoints().join(",");
+    let mut waits = std::process::Command::new(end_to_end::binaries::etcd_sync())
+        .args(["pause", "--standby-endpoints", &endpoints])
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let id = waits.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    assert_eq!(waits.wait().unwrap().code(), Some(130));
+    mirror.process().thaw();
+    mirror.wait_for_state("paused").await;
+}
+
+/// Feeds a text to a program, which must find nothing wrong with it.
+fn accepted_by(program: &str, args: &[&str], text: &str) {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let (input, output) = (Stdio::piped(), Stdio::piped());
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(input)
+        .stderr(output)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert!(ended.status.success(), "{program} {args:?}: {said}\n{text}");
+}
+
+#[tokio::test]
+async fn prometheus_reads_the_metrics_of_a_mirror_that_follows() {
+    let pair = Pair::start().await;
+    pair.primary.client().await.put("/a", "1", None).await.unwrap();
+    let mut mirror = pair.mirror().start();
+    mirror.wait_for("a check has ended", |status| status["last_check"].is_object()).await;
+    let text = mirror.get("/metrics").await.unwrap();
+    assert!(text.body.contains("\n# TYPE etcd_sync_build_info gauge\n"), "{}", text.body);
+    assert!(!text.body.contains("# EOF"), "{}", text.body);
+    // The task that starts the tests brings it, and says so where it can't.
+    let promtool = std::env::var("PROMTOOL_BIN").unwrap_or_else(|_| "promtool".to_owned());
+    if promtool.is_empty() {
+        println!(
+            "there is no promtool here: the grammar alone was checked, by monitor-api's tests"
+        );
+        return;
+    }
+    accepted_by(&promtool, &["check", "metrics"], &text.body);
 }

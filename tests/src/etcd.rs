@@ -396,6 +396,17 @@ impl Etcd {
         self.restore(snapshot, &[]).await;
     }
 
+    /// The same, as `etcdutl snapshot restore --bump-revision --mark-compacted` does it: the next
+    /// revision is higher by `margin`, and everything before it is compacted.
+    ///
+    /// # Panics
+    ///
+    /// If it does not succeed: 3.4 before 3.4.27 and 3.5 before 3.5.10 can't.
+    pub async fn restore_bumped(&mut self, snapshot: &Path, margin: u64) {
+        let margin = margin.to_string();
+        self.restore(snapshot, &["--bump-revision", &margin, "--mark-compacted"]).await;
+    }
+
     /// The same, with every revision so far compacted and the next one higher by `margin`.
     ///
     /// # Panics
@@ -403,8 +414,13 @@ impl Etcd {
     /// If it does not succeed: 3.4 before 3.4.27 and 3.5 before 3.5.10 can't.
     pub async fn lift_revision(&mut self, margin: u64) {
         let snapshot = self.save_snapshot();
-        let margin = margin.to_string();
-        self.restore(&snapshot, &["--bump-revision", &margin, "--mark-compacted"]).await;
+        self.restore_bumped(&snapshot, margin).await;
+    }
+
+    /// The same, as a cluster with another token, and so with another id.
+    pub async fn restore_as(&mut self, snapshot: &Path, token: &str) {
+        self.add_flag(format!("--initial-cluster-token={token}"));
+        self.restore(snapshot, &["--initial-cluster-token", token]).await;
     }
 
     async fn restore(&mut self, snapshot: &Path, flags: &[&str]) {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -234,7 +234,7 @@ async fn connection(
     controls: Arc<Controls>,
     mut cut: broadcast::Receiver<()>,
 ) {
-    let Ok(server) = TcpStream::connect(target).await else {
+    let Ok(server) = connect(target).await else {
         let _ = client.set_zero_linger();
         return;
     };
@@ -256,6 +256,13 @@ async fn connection(
     }
 }
 
+/// The kernel reads little ahead, too.
+async fn connect(target: SocketAddr) -> io::Result<TcpStream> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_recv_buffer_size(256 << 10)?;
+    socket.connect(target).await
+}
+
 /// What has been read and not yet passed on.
 #[derive(Debug, Default)]
 struct Queue {
@@ -266,6 +273,14 @@ struct Queue {
 
 /// More is not read ahead, so that a slow direction pushes back.
 const AHEAD_MAX: usize = 1 << 20;
+
+/// On a thin line a tenth of a second, beside what its latency holds: what has been asked for
+/// later does not wait long behind it.
+fn ahead_max(faults: &Faults) -> usize {
+    let Some(rate) = faults.bandwidth else { return AHEAD_MAX };
+    let bytes = rate as f64 * (0.1 + faults.latency.as_secs_f64());
+    (bytes as usize).clamp(16 << 10, AHEAD_MAX)
+}
 
 /// Passes bytes on until the source ends (`Ok`) or the connection is to be reset (`Err`).
 async fn pump(
@@ -321,7 +336,7 @@ async fn pump(
                     free_at = free_at.max(Instant::now()) + takes;
                 }
             }
-            ready = from.readable(), if !queue.ended && queue.bytes < AHEAD_MAX => {
+            ready = from.readable(), if !queue.ended && queue.bytes < ahead_max(&now) => {
                 ready?;
                 match from.try_read(&mut buffer) {
                     Ok(0) => queue.ended = true,

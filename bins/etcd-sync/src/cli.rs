@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -148,7 +149,7 @@ pub(crate) enum Verb {
     /// Show what a mirror would copy, change and delete, without writing anything
     #[command(after_help = "Example:\n  \
         etcd-sync plan --config etcd-sync.yaml\n  \
-        etcd-sync plan --config etcd-sync.yaml --by namespace\n  \
+        etcd-sync plan --config etcd-sync.yaml --by namespace --deletions deleted.txt\n  \
         etcd-sync plan --config etcd-sync.yaml --explain /registry/secrets/team/password\n\n\
         The first two read both sides in full, less what stays local by whole resources, such as \
         events. They\nexit with 0 whatever they find, 3 if a side can't be reached, 4 if both \
@@ -167,6 +168,12 @@ pub(crate) enum Verb {
         /// Count the primary's keys, in scope or local, by this
         #[arg(long, value_enum, value_name = "WHAT")]
         by: Option<By>,
+        /// How many of the keys to be deleted are named
+        #[arg(long, default_value_t = 20, value_name = "N")]
+        limit: usize,
+        /// Write all keys to be deleted to this file, one a line
+        #[arg(long, value_name = "FILE")]
+        deletions: Option<PathBuf>,
         #[command(flatten)]
         mirror: Box<Flags>,
     },

@@ -49,10 +49,10 @@ pub(crate) fn execute(cli: Cli) -> Result<Exit, Failure> {
             log_trouble(&config, &log);
             preflight::preflight(&config, allow.into_iter().collect(), output)
         }
-        Verb::Plan { explain, by, mirror } => {
+        Verb::Plan { explain, by, limit, deletions, mirror } => {
             let config = quiet(&mirror, &log)?;
             match explain.as_slice() {
-                [] => plan::plan(&config, by, output),
+                [] => plan::plan(&config, by, limit, deletions.as_deref(), output),
                 keys => explain::explain(&config, keys, output),
             }
         }

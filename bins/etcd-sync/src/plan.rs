@@ -1,8 +1,11 @@
 //! `etcd-sync plan`: what a run would do, without doing it.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
 
-use etcd_mvcc::Revision as _;
+use etcd_mvcc::{Key, Revision as _};
 use indicatif::HumanBytes;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
@@ -12,25 +15,45 @@ use serde_json::{Value, json};
 use crate::cli::By;
 use crate::{orders, table};
 
-/// The most keys to be deleted that are named.
-const DELETES_SHOWN_MAX: usize = 100;
-
 /// Reads both sides and shows what would be copied, changed and deleted; with `by`, also how many
-/// keys there are of what.
-pub(crate) fn plan(config: &Config, by: Option<By>, format: Format) -> Result<Exit, Failure> {
+/// keys there are of what. Of the keys to be deleted at most `limit` are named; the file gets all.
+pub(crate) fn plan(
+    config: &Config,
+    by: Option<By>,
+    limit: usize,
+    deletions: Option<&Path>,
+    format: Format,
+) -> Result<Exit, Failure> {
+    // Before both sides are read for nothing.
+    let file =
+        deletions.map(|path| File::create(path).map(BufWriter::new).map_err(unwritten(path)));
+    let file = file.transpose()?;
     let scope = parts::scope(config)?;
     let primary = parts::primary(config, &scope)?;
     let standby = parts::standby(config, None)?;
     let (keys, percent) = config.max_deletes();
     let fuse = DeleteFuse { keys, percent };
-    let planning =
-        mirror_engine::plan(&primary, &standby, &scope, config.name(), fuse, DELETES_SHOWN_MAX);
-    let plan = orders::block_on(planning)?.map_err(|error| refused(&error))?;
+    let shown_max = if file.is_some() { usize::MAX } else { limit };
+    let planning = mirror_engine::plan(&primary, &standby, &scope, config.name(), fuse, shown_max);
+    let mut plan = orders::block_on(planning)?.map_err(|error| refused(&error))?;
+    if let (Some(path), Some(file)) = (deletions, file) {
+        write_keys(file, &plan.deletes_shown).map_err(unwritten(path))?;
+    }
+    plan.deletes_shown.truncate(limit);
     match format {
         Format::Json => output::json(&as_json(&plan, by))?,
         Format::Text => output::result(&as_text(&plan, by))?,
     }
     Ok(Exit::Done)
+}
+
+fn write_keys(mut file: BufWriter<File>, keys: &[Key]) -> std::io::Result<()> {
+    keys.iter().try_for_each(|key| writeln!(file, "{key}"))?;
+    file.flush()
+}
+
+fn unwritten(path: &Path) -> impl Fn(std::io::Error) -> Failure {
+    move |error| Failure::usage(format!("--deletions: {}: {error}", path.display()))
 }
 
 fn refused(error: &PlanError) -> Failure {
@@ -136,6 +159,13 @@ fn as_text(plan: &PlanReport, by: Option<By>) -> String {
     text.push_str(&counts(word, &groups));
     for key in &plan.deletes_shown {
         let _ = writeln!(text, "would delete {key}");
+    }
+    let more = plan.deletes.saturating_sub(plan.deletes_shown.len() as u64);
+    if more > 0 {
+        let _ = writeln!(
+            text,
+            "would delete {more} keys more: --limit N names more, --deletions FILE gets all of them"
+        );
     }
     text
 }

@@ -31,6 +31,7 @@ pub(crate) fn mirror(config: &Config) -> mirror_engine::Settings {
             ..txn
         },
         start_at: config.rev().map(PrimaryRevision::new),
+        assume_distinct_clusters: config.assume_distinct_clusters(),
         detail_logs: config.detail_logs(),
         ..mirror_engine::Settings::default()
     }

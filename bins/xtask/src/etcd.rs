@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
-use crate::paths;
+use crate::{packages, paths};
 
 /// A minor version of etcd.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
@@ -284,36 +284,8 @@ fn unpack_package() -> Result<Etcd> {
     if let Ok(etcd) = Etcd::inside(&programs, ORIGIN) {
         return Ok(etcd);
     }
-    let apt = paths::on_path("apt-get").context("no apt-get")?;
-    std::fs::create_dir_all(&dir).with_context(|| format!("can't make {}", dir.display()))?;
-    println!("fetching the distribution's etcd, without installing it …");
-    let fetch = || download(&apt, &dir);
-    if fetch().is_err() {
-        // As on a fresh machine: no lists of packages yet. Only root can change that.
-        let _ = Command::new(&apt).args(["-qq", "update"]).output();
-        fetch()?;
-    }
-    for file in std::fs::read_dir(&dir)? {
-        let path = file?.path();
-        if path.extension().is_some_and(|extension| extension == "deb") {
-            let unpacked = Command::new("dpkg").arg("-x").arg(&path).arg(&dir).status();
-            ensure!(unpacked.context("no dpkg")?.success(), "can't unpack {}", path.display());
-            std::fs::remove_file(&path)?;
-        }
-    }
+    packages::unpack(&dir, &["etcd-server", "etcd-client"])?;
     Etcd::inside(&programs, ORIGIN)
-}
-
-fn download(apt: &Path, dir: &Path) -> Result<()> {
-    let output = Command::new(apt)
-        .current_dir(dir)
-        .args(["-qq", "download", "etcd-server", "etcd-client"])
-        .output()
-        .context("can't run apt-get")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    ensure!(output.status.success(), "apt-get can't fetch etcd: {last}");
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod demo;
 mod etcd;
 mod gateway;
 mod keyspace;
+mod packages;
 mod paths;
 mod process;
 mod tests;

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::etcd::{self, Etcd, Series};
-use crate::paths;
+use crate::{packages, paths};
 
 const END_TO_END: &str = "end-to-end";
 
@@ -202,6 +202,11 @@ pub(crate) fn surround(command: &mut Command, built: &Built, etcds: &(Etcd, Etcd
     if let Some(runbook) = &built.runbook {
         command.env("ETCD_DR_BIN", runbook);
     }
+    match &built.promtool {
+        Some(promtool) => command.env("PROMTOOL_BIN", promtool),
+        // Not there, and it was said why: the tests need not look for it.
+        None => command.env("PROMTOOL_BIN", ""),
+    };
     name(command, &etcds.0, "");
     name(command, &etcds.1, "STANDBY_");
 }
@@ -225,18 +230,30 @@ pub(crate) struct Built {
     check: Option<PathBuf>,
     /// `etcd-dr`, where it was built.
     runbook: Option<PathBuf>,
+    /// `promtool`, where it could be had.
+    promtool: Option<PathBuf>,
     /// The tests on real etcds.
     end_to_end: Vec<PathBuf>,
 }
 
 /// Builds all tests, and with them the programs under test.
 fn build() -> Result<Built> {
-    made_by(&["test", "--locked", "--workspace", "--no-run"])
+    made_by(&["test", "--locked", "--workspace", "--no-run"]).map(with_promtool)
 }
 
 /// Builds the programs under test alone.
 fn build_mirror() -> Result<Built> {
     made_by(&["build", "--locked", "-p", "etcd-sync", "-p", "etcd-check", "-p", "etcd-dr"])
+        .map(with_promtool)
+}
+
+/// Brings `promtool` for the tests, or says that they do without.
+fn with_promtool(built: Built) -> Built {
+    let promtool = packages::promtool();
+    if let Err(reason) = &promtool {
+        println!("promtool: left out, metrics are read by our own parser: {reason:#}");
+    }
+    Built { promtool: promtool.ok(), ..built }
 }
 
 pub(crate) fn made_by(args: &[&str]) -> Result<Built> {

@@ -1,16 +1,20 @@
 //! Connections for one purpose, one per member, and which of them is in use.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
 use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
 use etcd_client::{LeaseClient, MaintenanceClient, WatchClient};
 use http::header::{HeaderName, HeaderValue};
+use http_body::{Frame, SizeHint};
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, ServiceExt, service_fn};
+use tower::{BoxError, Service, ServiceExt, service_fn};
 
+use crate::deadline::{Heard, heard};
 use crate::dial::dial;
 use crate::settings::{Endpoint, Settings};
 use crate::token::Token;
@@ -27,6 +31,8 @@ pub(crate) struct Clients {
     pub(crate) lease: LeaseClient,
     pub(crate) auth: AuthClient,
     pub(crate) maintenance: MaintenanceClient,
+    /// When anything was heard over the connection.
+    pub(crate) line: Heard,
 }
 
 /// A member, and the connection that was used to ask it.
@@ -213,6 +219,8 @@ async fn clients(
             request.headers_mut().insert(HAS_LEADER.0, HAS_LEADER.1);
             request
         });
+    let line = Heard::new();
+    let channel = Listening { inner: channel, line: line.clone() };
     let channel = Channel::Custom(BoxCloneSyncService::new(channel));
     let client = Client::from_channel(channel, Some(ConnectOptions::new())).await?;
     Ok(Clients {
@@ -221,6 +229,7 @@ async fn clients(
         lease: client.lease_client(),
         auth: client.auth_client(),
         maintenance: client.maintenance_client(),
+        line,
     })
 }
 
@@ -236,6 +245,67 @@ impl fmt::Display for ConnectionEnded {
 }
 
 impl std::error::Error for ConnectionEnded {}
+
+/// Notes whatever comes of an answer, for those who wait for it.
+#[derive(Clone)]
+struct Listening<S> {
+    inner: S,
+    line: Heard,
+}
+
+impl<S> Service<http::Request<Body>> for Listening<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let listeners = [Some(self.line.clone()), heard()];
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await?;
+            listeners.iter().flatten().for_each(Heard::note);
+            Ok(answer.map(|body| Body::new(HeardBody { body, listeners })))
+        })
+    }
+}
+
+/// An answer's body whose pieces are noted.
+struct HeardBody {
+    body: Body,
+    listeners: [Option<Heard>; 2],
+}
+
+impl http_body::Body for HeardBody {
+    type Data = <Body as http_body::Body>::Data;
+    type Error = <Body as http_body::Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Ok(_))) = &frame {
+            self.listeners.iter().flatten().for_each(Heard::note);
+        }
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
 
 const LOGIN: &str = "/Authenticate";
 

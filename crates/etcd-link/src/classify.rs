@@ -39,10 +39,10 @@ pub(crate) struct Fault {
     pub(crate) text: String,
     /// There was no connection: the request was not sent at all.
     pub(crate) unsent: bool,
-    /// There was one, and it has ended: a new one may be made at once.
-    pub(crate) ended: bool,
     /// What a caller can act on.
     pub(crate) cause: FailureCause,
+    /// There was one, and it has ended: a new one may be made at once.
+    pub(crate) ended: bool,
 }
 
 impl Fault {
@@ -84,8 +84,8 @@ impl Fault {
         if class == FailureClass::NotEtcd {
             text = not_etcd(&text);
         }
-        let cause = refused_size(&text).map_or(FailureCause::Other, FailureCause::Size);
-        Self { cause, ..Self::of(Verdict { class, unknown: possible && unknown }, text) }
+        let verdict = Verdict { class, unknown: possible && unknown };
+        Self { cause: cause(&text), ..Self::of(verdict, text) }
     }
 
     pub(crate) fn of(verdict: Verdict, text: String) -> Self {
@@ -119,10 +119,35 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(1_000).collect()
 }
 
-/// The size of an answer that tonic refused at its length, unread.
-fn refused_size(text: &str) -> Option<u64> {
-    let (_, rest) = text.split_once("decoded message length too large: found ")?;
-    rest.split_once(" bytes")?.0.parse().ok()
+const TOO_MANY_OPS: &str = "too many operations in txn request";
+
+/// What etcd's server adds to `--max-request-bytes` for the largest message that it reads
+/// (`grpcOverheadBytes` in etcd's `server/embed/config.go`, the same from 3.4 to 3.7).
+const MESSAGE_OVERHEAD_BYTES: u64 = 512 << 10;
+
+/// What a text says that a caller can act on.
+fn cause(text: &str) -> FailureCause {
+    if text.contains(TOO_MANY_OPS) {
+        return FailureCause::Operations { max: None };
+    }
+    // What tonic refused at its length, unread.
+    if let Some(bytes) = number_after(text, "decoded message length too large: found ") {
+        return FailureCause::Size(bytes);
+    }
+    // What the server refused at its length, unread.
+    let larger = text.split_once("received message larger than max (").map(|(_, rest)| rest);
+    match larger.and_then(|rest| number_after(rest, " vs. ")) {
+        Some(max) if max > MESSAGE_OVERHEAD_BYTES => {
+            FailureCause::SizeMax(max - MESSAGE_OVERHEAD_BYTES)
+        }
+        Some(_) | None => FailureCause::Other,
+    }
+}
+
+fn number_after(text: &str, before: &str) -> Option<u64> {
+    let (_, rest) = text.split_once(before)?;
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..end)?.parse().ok()
 }
 
 /// What a text of etcd's own, or of gRPC's, means: a part of the text, the class, and whether a
@@ -147,11 +172,12 @@ const TEXTS: &[(&str, FailureClass, bool)] = &[
     ("request is too large", FailureClass::TooLarge, false),
     ("received message larger than max", FailureClass::TooLarge, false),
     ("decoded message length too large", FailureClass::TooLarge, true),
-    ("too many operations in txn request", FailureClass::TooLarge, false),
     // kine, which takes only what an API server sends; the second is its older text.
     ("unsupported operations in txn request", FailureClass::NotEtcd, false),
     ("unsupported transaction: ", FailureClass::NotEtcd, false),
     ("unknown service etcdserverpb.KV", FailureClass::NotEtcd, false),
+    // More than `--max-txn-ops`: a smaller limit is learned, and told to nobody (`Link::fewer_ops`).
+    (TOO_MANY_OPS, FailureClass::Blocked, false),
     ("duplicate key given in txn request", FailureClass::Fatal, false),
     ("key is not provided", FailureClass::Fatal, false),
     ("too many requests", FailureClass::Retry, false),
@@ -232,7 +258,7 @@ mod tests {
                 false,
             ),
             (InvalidArgument, "etcdserver: request is too large", TooLarge, false),
-            (InvalidArgument, "etcdserver: too many operations in txn request", TooLarge, false),
+            (InvalidArgument, "etcdserver: too many operations in txn request", Blocked, false),
             (InvalidArgument, "etcdserver: duplicate key given in txn request", Fatal, false),
             (InvalidArgument, "something new", Fatal, false),
             (Unavailable, "etcdserver: no leader", Retry, true),
@@ -254,6 +280,30 @@ mod tests {
             assert_eq!(read, Verdict { class, unknown: false }, "read: {code:?} {message}");
             let write = fault(code, message, Intent::Write).verdict;
             assert_eq!(write, Verdict { class, unknown }, "write: {code:?} {message}");
+        }
+    }
+
+    #[test]
+    fn what_a_refusal_says_of_limits_is_read() {
+        let cause = |message| fault(Code::ResourceExhausted, message, Intent::Write).cause;
+        let table = [
+            (
+                "Error, decoded message length too large: found 665840531 bytes, the limit is: 1 bytes",
+                FailureCause::Size(665_840_531),
+            ),
+            (
+                "grpc: received message larger than max (1048620 vs. 589824)",
+                FailureCause::SizeMax(65_536),
+            ),
+            ("grpc: received message larger than max (9 vs. 8)", FailureCause::Other),
+            (
+                "etcdserver: too many operations in txn request",
+                FailureCause::Operations { max: None },
+            ),
+            ("etcdserver: request is too large", FailureCause::Other),
+        ];
+        for (message, expected) in table {
+            assert_eq!(cause(message), expected, "{message}");
         }
     }
 

@@ -86,6 +86,12 @@ impl Identified for LeaseTimeToLiveResponse {
     }
 }
 
+impl Identified for AlarmResponse {
+    fn origin(&self) -> Origin {
+        Origin::of(self.0.header.as_ref())
+    }
+}
+
 impl Identified for StatusResponse {
     fn origin(&self) -> Origin {
         Origin::of(self.0.header.as_ref())

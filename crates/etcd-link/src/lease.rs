@@ -29,13 +29,13 @@ impl HoldLease for Standby {
         let seconds = i64::try_from(ttl.as_secs().max(TTL_SECONDS_MIN)).unwrap_or(i64::MAX);
         let (link, lane) = self.lane();
         let granted = link
-            .call(lane, link.writing(1), |mut member| async move {
+            .call(lane, link.writing(1, 0), |mut member| async move {
                 member.clients.lease.grant(seconds, None).await
             })
             .await?;
         let lease = LeaseId::new(granted.id());
         let answer = link
-            .call(lane, link.writing(1), |mut member| {
+            .call(lane, link.writing(1, 0), |mut member| {
                 let put = TxnOp::put(
                     key.as_bytes().to_vec(),
                     value.expose().to_vec(),
@@ -60,7 +60,7 @@ impl HoldLease for Standby {
     async fn keep(&self, lease: LeaseId) -> Result<bool, Failure> {
         let (link, lane) = self.lane();
         let kept = link
-            .call(lane, link.writing(1), |mut member| async move {
+            .call(lane, link.writing(1, 0), |mut member| async move {
                 // Sent once, and answered before it returns; no stream is left open.
                 match member.clients.lease.keep_alive(lease.get()).await {
                     Ok(_) => Ok(Kept::Yes),
@@ -83,11 +83,26 @@ impl HoldLease for Standby {
     async fn give_back(&self, lease: LeaseId) -> Result<(), Failure> {
         let (link, lane) = self.lane();
         let revoked = link
-            .call(lane, link.writing(1), |mut member| async move {
+            .call(lane, link.writing(1, 0), |mut member| async move {
                 member.clients.lease.revoke(lease.get()).await
             })
             .await;
         revoked.map(|_| ())
+    }
+}
+
+impl ReadLease for Standby {
+    async fn term(&self, lease: LeaseId) -> Result<Option<LeaseTerm>, Failure> {
+        let link = self.link();
+        let answer = link
+            .call(&link.reads, link.reading(), |mut member| async move {
+                member.clients.lease.time_to_live(lease.get(), None).await
+            })
+            .await?;
+        // A lease that has ended has -1 s left.
+        let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
+        let term = seconds(answer.ttl()).zip(seconds(answer.granted_ttl()));
+        Ok(term.map(|(remaining, granted)| LeaseTerm { granted, remaining }))
     }
 }
 
@@ -105,20 +120,5 @@ impl Identified for Kept {
             Self::Yes => Origin::default(),
             Self::Left(left) => left.origin(),
         }
-    }
-}
-
-impl ReadLease for Standby {
-    async fn term(&self, lease: LeaseId) -> Result<Option<LeaseTerm>, Failure> {
-        let link = self.link();
-        let answer = link
-            .call(&link.reads, link.reading(), |mut member| async move {
-                member.clients.lease.time_to_live(lease.get(), None).await
-            })
-            .await?;
-        // A lease that has ended has -1 s left.
-        let seconds = |seconds: i64| u64::try_from(seconds).ok().map(Duration::from_secs);
-        let term = seconds(answer.ttl()).zip(seconds(answer.granted_ttl()));
-        Ok(term.map(|(remaining, granted)| LeaseTerm { granted, remaining }))
     }
 }

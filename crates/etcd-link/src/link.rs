@@ -2,7 +2,7 @@
 //! expired, and never longer than the deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Error, GetOptions};
@@ -11,7 +11,7 @@ use etcd_mvcc::{Failure, FailureCause, FailureClass};
 use crate::channel::{Lane, Member};
 use crate::classify::{Fault, Intent, Verdict};
 use crate::credentials::Credentials;
-use crate::deadline;
+use crate::deadline::{self, Heard};
 use crate::identity::{Identified, Origin, Pin};
 use crate::settings::{Endpoint, Settings, SettingsError};
 use crate::token::Token;
@@ -23,11 +23,20 @@ pub(crate) struct Link {
     token: TokenShown,
     credentials: Option<Credentials>,
     pub(crate) reads: Lane,
+    /// For pages: over a thin link a large one would hold up every other question.
+    pub(crate) pages: Lane,
     pub(crate) watches: Lane,
     /// The next watch is to be opened in fragments: a message was too large.
     pub(crate) fragment: AtomicBool,
     /// The cluster that is meant.
     pub(crate) pin: Pin,
+    /// The most operations that a transaction may have, level by level: as configured, or as
+    /// learned.
+    txn_ops: AtomicUsize,
+    /// The limit that was learned and not said yet; 0 for none.
+    txn_ops_news: AtomicUsize,
+    /// The largest number of operations that the cluster has taken.
+    txn_ops_proven: AtomicUsize,
 }
 
 /// What a request wants, and how long it may take.
@@ -53,10 +62,14 @@ impl Link {
         let endpoints = settings.parse_endpoints()?;
         let token = Token::default();
         let link = Self {
+            txn_ops: AtomicUsize::new(settings.max_txn_ops),
+            txn_ops_news: AtomicUsize::new(0),
+            txn_ops_proven: AtomicUsize::new(0),
             credentials: Credentials::new(&settings, token.clone()),
             settings: Arc::new(settings),
             token: TokenShown(token),
             reads: Lane::new(&endpoints),
+            pages: Lane::new(&endpoints),
             watches: Lane::new(&endpoints),
             fragment: AtomicBool::new(false),
             pin: Pin::default(),
@@ -67,6 +80,41 @@ impl Link {
     /// Forgets which cluster is meant: the next one that answers is.
     pub(crate) fn repin(&self) {
         self.pin.forget();
+    }
+
+    /// The most operations that a transaction may have, level by level.
+    pub(crate) fn txn_ops(&self) -> usize {
+        self.txn_ops.load(Ordering::Relaxed)
+    }
+
+    /// Tells whether the cluster has taken so many operations before: then it will not refuse them.
+    pub(crate) fn takes_ops(&self, ops: usize) -> bool {
+        ops <= self.txn_ops_proven.load(Ordering::Relaxed)
+    }
+
+    /// The cluster has taken so many operations.
+    pub(crate) fn took_ops(&self, ops: usize) {
+        self.txn_ops_proven.fetch_max(ops, Ordering::Relaxed);
+        if self.txn_ops_news.swap(0, Ordering::Relaxed) > 0 {
+            tracing::info!(
+                max_txn_ops = self.txn_ops(),
+                "the cluster takes fewer operations in a transaction than expected (its \
+                 --max-txn-ops); transactions are cut to fit"
+            );
+        }
+    }
+
+    /// The cluster refused a transaction that was cut for a limit of `ops`. Nothing was written.
+    /// Returns whether a smaller limit is left to try.
+    pub(crate) fn fewer_ops(&self, ops: usize) -> bool {
+        let fewer = ops / 2;
+        if fewer == 0 {
+            return false;
+        }
+        self.txn_ops.fetch_min(fewer, Ordering::Relaxed);
+        self.txn_ops_news.store(fewer, Ordering::Relaxed);
+        self.txn_ops_proven.store(0, Ordering::Relaxed);
+        true
     }
 
     /// What to expect of a read.
@@ -85,14 +133,18 @@ impl Link {
         Patience { proof: true, ..self.reading() }
     }
 
-    /// What to expect of a transaction of so many operations.
+    /// What to expect of a transaction of so many operations and bytes.
+    ///
+    /// Nothing is heard of a request that is still on its way, so it is given time for its size: a
+    /// link that carries 32 KiB a second is waited for.
     ///
     /// etcd takes 20 to 90 µs for each (measured, 3.4 to 3.7 on a busy machine): a large one may
     /// be alive and well when a small one would have been given up.
-    pub(crate) fn writing(&self, ops: usize) -> Patience {
+    pub(crate) fn writing(&self, ops: usize, bytes: usize) -> Patience {
+        let upload = Duration::from_millis(u64::try_from(bytes / 32).unwrap_or(u64::MAX));
         let ops = u64::try_from(ops).unwrap_or(u64::MAX);
         let work = Duration::from_micros(ops.saturating_mul(200));
-        let limit = self.settings.request_timeout + work;
+        let limit = self.settings.request_timeout + work + upload;
         Patience { intent: Intent::Write, limit, proof: true }
     }
 
@@ -127,6 +179,10 @@ impl Link {
                 Err(fault) => fault,
             };
             tracing::debug!(member = %member.url, cause = %fault.text, "request failed");
+            if matches!(fault.cause, FailureCause::Operations { .. }) {
+                // Another member would say the same, and the caller knows a way.
+                return Err(fault.failure(&member.url));
+            }
             if fault.ended || is_stranger(fault.verdict.class) {
                 lane.hang_up(&member);
             }
@@ -256,7 +312,12 @@ impl Link {
         asked: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Fault> {
         let Patience { intent, limit, .. } = patience;
-        match deadline::within(limit, asked).await {
+        // Answers to reads are large and hold each other up; those to writes are small.
+        let line = match intent {
+            Intent::Read => member.clients.line.clone(),
+            Intent::Write => Heard::new(),
+        };
+        match deadline::while_heard(limit, &line, asked).await {
             Some(answer) => answer.map_err(|error| Fault::new(&error, intent)),
             None => {
                 lane.hang_up(member);

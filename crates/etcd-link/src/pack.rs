@@ -13,6 +13,8 @@ use std::ops::Range;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
     spans: Vec<usize>,
+    /// What it takes of the limit.
+    pub(crate) cost: usize,
 }
 
 impl Shape {
@@ -44,8 +46,17 @@ pub(crate) fn pack(ops: usize, compares: usize, nested: bool, ops_max: usize) ->
                 spans.push(capacity(inner));
                 rest = inner;
             }
-            Shape { spans }
+            let inner: usize = widths.iter().skip(1).sum();
+            let outer = ops.div_ceil(spans.first().copied().unwrap_or(1)).max(compares);
+            Shape { spans, cost: outer + inner + usize::from(nested) }
         })
+}
+
+/// The most operations that [`pack`] finds a shape for.
+pub(crate) fn most(compares: usize, nested: bool, ops_max: usize) -> usize {
+    let Some(budget) = ops_max.checked_sub(usize::from(nested)) else { return 0 };
+    let depths = (1..=budget.max(1)).map_while(|depth| widths(depth, compares, budget));
+    depths.map(|widths| capacity(&widths)).max().unwrap_or(0)
 }
 
 /// Shares the budget out over the levels: the product is largest where they are equal.
@@ -133,9 +144,28 @@ mod tests {
 
     #[test]
     fn few_operations_are_not_nested() {
-        assert_eq!(pack(128, 2, false, 128), Some(Shape { spans: vec![1] }));
-        assert_eq!(pack(127, 2, true, 128), Some(Shape { spans: vec![1] }));
-        assert_ne!(pack(128, 2, true, 128), Some(Shape { spans: vec![1] }));
+        let spans = |ops, nested| pack(ops, 2, nested, 128).map(|shape| shape.spans);
+        assert_eq!(spans(128, false), Some(vec![1]));
+        assert_eq!(spans(127, true), Some(vec![1]));
+        assert_ne!(spans(128, true), Some(vec![1]));
+    }
+
+    #[test]
+    fn a_transaction_that_fits_a_limit_costs_no_more_and_the_most_that_fits_is_known() {
+        for nested in [false, true] {
+            for ops_max in 4..130 {
+                let most = most(2, nested, ops_max);
+                assert!(most >= 2, "{most} of {ops_max}");
+                if most > 20_000 {
+                    continue;
+                }
+                assert_eq!(accepted(most, 2, nested, ops_max), Some(most));
+                assert_eq!(pack(most + 1, 2, nested, ops_max), None);
+                let cost = pack(most, 2, nested, ops_max).unwrap().cost;
+                assert!(cost <= ops_max, "{cost} of {ops_max}");
+                assert_eq!(accepted(most, 2, nested, cost), Some(most), "as cheap as it says");
+            }
+        }
     }
 
     #[test]

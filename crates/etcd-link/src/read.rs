@@ -6,8 +6,8 @@ use etcd_client::proto::{PbRangeResponse, PbStatusResponse, PbTxnOpResponse};
 use etcd_client::{GetOptions, GetResponse, TxnOp};
 use etcd_mvcc::Revision;
 use etcd_mvcc::{
-    ClusterId, DbSize, Entry, Failure, FailureClass, Head, Key, KeyRange, Page, PageRequest,
-    Position, RaftPosition,
+    ClusterId, DbSize, Entry, Failure, FailureCause, FailureClass, Head, Key, KeyRange, Page,
+    PageRequest, Position, RaftPosition,
 };
 
 use crate::assemble::entry;
@@ -149,7 +149,7 @@ impl Link {
             _ => self.settings.max_message_bytes.min(PAGE_BYTES_MAX),
         };
         let answer = self
-            .call(&self.reads, self.reading(), |member| {
+            .call(&self.pages, self.reading(), |member| {
                 let (key, options) = (key.clone(), options.clone());
                 let mut kv = member.clients.kv.max_decoding_message_size(bytes_max);
                 async move { kv.get(key, Some(options)).await }
@@ -173,10 +173,18 @@ impl Link {
     ) -> Result<Vec<Option<Entry<R>>>, Failure> {
         let mut entries = Vec::with_capacity(keys.len());
         let mut at = at;
-        for chunk in keys.chunks(self.settings.max_txn_ops.max(1)) {
+        let mut keys = keys;
+        while !keys.is_empty() {
+            let ops = self.txn_ops().max(1);
+            let (chunk, rest) = keys.split_at(ops.min(keys.len()));
             let (newest, found) = match chunk {
                 [key] => self.read_each(std::slice::from_ref(key), at).await?,
                 _ => match self.read_together(chunk, at).await {
+                    Err(Failure { cause: FailureCause::Operations { .. }, .. })
+                        if self.fewer_ops(ops) =>
+                    {
+                        continue;
+                    }
                     // Out of space, etcd 3.5 refuses every transaction, also one of reads.
                     Err(failure) if failure.class == FailureClass::NoSpace => {
                         self.read_each(chunk, at).await?
@@ -184,6 +192,10 @@ impl Link {
                     answer => answer?,
                 },
             };
+            if chunk.len() > 1 {
+                self.took_ops(chunk.len());
+            }
+            keys = rest;
             entries.extend(found);
             at.get_or_insert(newest);
         }

@@ -30,8 +30,9 @@ pub struct Settings {
     pub user: Option<String>,
     /// The file that holds the user's password; a line end after it is ignored.
     pub password_file: Option<PathBuf>,
-    /// How long to wait for an answer. The default, 5 s, outlasts an election of a new leader. A
-    /// transaction gets 1 s more for every 5,000 operations.
+    /// How long to wait in silence for an answer: while pieces of it come, it is waited for. The
+    /// default, 5 s, outlasts an election of a new leader. A transaction gets 1 s more for every
+    /// 5,000 operations and for every 32 kB.
     pub request_timeout: Duration,
     /// How long to wait for a TCP connection and its TLS handshake. Default 3 s.
     pub connect_timeout: Duration,

@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use etcd_mvcc::{Commit, CommitTxn, Entry, Failure, FailureClass, Head, Key, KeyRange, Page};
+use etcd_mvcc::{
+    Commit, CommitTxn, Entry, Failure, FailureCause, FailureClass, Head, Key, KeyRange, Page,
+};
 use etcd_mvcc::{PageRequest, Position, ReadAlarms, ReadHead, ReadRange, StandbyRevision};
 use etcd_mvcc::{Txn, WatchRange};
 
@@ -87,10 +89,11 @@ impl Standby {
 
     /// Returns the size of the request that a transaction becomes, in bytes, exactly. Up to
     /// [`REQUEST_BYTES_MAX`](crate::REQUEST_BYTES_MAX), a cluster with etcd's defaults takes it.
-    /// `usize::MAX` if no nesting makes it fit [`Settings::max_txn_ops`].
+    /// `usize::MAX` if no nesting makes it fit the limit of operations, [`Settings::max_txn_ops`]
+    /// or what was learned since.
     #[must_use]
     pub fn request_bytes(&self, txn: &Txn) -> usize {
-        txn::sized(txn, self.shared.link.settings.max_txn_ops)
+        txn::sized(txn, self.shared.link.txn_ops())
     }
 }
 
@@ -133,6 +136,31 @@ impl Shared {
     }
 }
 
+/// No nesting makes the transaction fit a limit of operations: fewer have to do, if any can.
+fn no_room(txn: &Txn, ops_max: usize) -> Failure {
+    match txn::most(txn, ops_max) {
+        0 => too_few_ops(ops_max),
+        most => {
+            let leaves = txn.writes.len() + txn.own.len();
+            let cause = format!(
+                "not sent: {leaves} operations are more than {most}, which is all that a \
+                 --max-txn-ops of {ops_max} has room for"
+            );
+            let cause = Failure::new(FailureClass::TooLarge, cause);
+            cause.because(FailureCause::Operations { max: Some(most) })
+        }
+    }
+}
+
+/// The limit of operations leaves no room for a guarded write.
+fn too_few_ops(ops_max: usize) -> Failure {
+    let cause = format!(
+        "a limit of {ops_max} operations in a transaction leaves no room for a guarded write \
+         (raise the standby's --max-txn-ops to 16 or more)"
+    );
+    Failure::new(FailureClass::Blocked, cause)
+}
+
 impl CommitTxn for Standby {
     /// Sends the transaction in one request, however many operations it has: nested, they count as
     /// one revision. A write with an expectation becomes a transaction of its own in there, so that
@@ -142,17 +170,35 @@ impl CommitTxn for Standby {
         shared.check(&txn)?;
         let link = &shared.link;
         let leaves = txn.writes.len() + txn.own.len();
-        let Some(shape) = txn::shape(&txn, link.settings.max_txn_ops) else {
-            let cause = format!("not sent: no nesting has room for {leaves} operations");
-            return Err(Failure::new(FailureClass::TooLarge, cause));
+        let mut txn = Some(txn);
+        let (answer, shape) = loop {
+            let Some(asked) = txn.take() else { return Err(too_few_ops(link.txn_ops())) };
+            let ops_max = link.txn_ops();
+            let Some(shape) = txn::shape(&asked, ops_max) else {
+                return Err(no_room(&asked, ops_max));
+            };
+            // A limit that is not known yet may have to be learned from a refusal.
+            if !link.takes_ops(shape.cost) {
+                txn = Some(asked.clone());
+            }
+            let patience = link.writing(leaves, asked.size());
+            let request = txn::build(asked, &shape);
+            let answer = link
+                .call(&shared.txns, patience, |mut member| {
+                    let request = request.clone();
+                    async move { member.clients.kv.txn(request).await }
+                })
+                .await;
+            match answer {
+                Ok(answer) => {
+                    link.took_ops(shape.cost);
+                    break (answer, shape);
+                }
+                Err(Failure { cause: FailureCause::Operations { .. }, .. })
+                    if link.fewer_ops(ops_max) => {}
+                Err(failure) => return Err(failure),
+            }
         };
-        let request = txn::build(txn, &shape);
-        let answer = link
-            .call(&shared.txns, link.writing(leaves), |mut member| {
-                let request = request.clone();
-                async move { member.clients.kv.txn(request).await }
-            })
-            .await?;
         txn::outcome(answer, &shape, leaves).map_err(|txn::Misfit| {
             let cause = "the answer to a transaction does not fit it";
             Failure { outcome_unknown: true, ..Failure::new(FailureClass::Fatal, cause) }

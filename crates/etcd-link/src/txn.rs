@@ -6,7 +6,7 @@ use etcd_client::proto::{PbResponseOp, PbTxnOpResponse};
 use etcd_client::{Compare, CompareOp, TxnOp};
 use etcd_mvcc::{Commit, Committed, Expect, Key, Op, Revision, StandbyRevision, Txn, Value, Write};
 
-use crate::pack::{Shape, pack};
+use crate::pack::{self, Shape, pack};
 
 /// How large a transaction may be in [`request_bytes`] for a cluster with etcd's default limits.
 ///
@@ -35,6 +35,12 @@ pub(crate) fn sized(txn: &Txn, ops_max: usize) -> usize {
 pub(crate) fn shape(txn: &Txn, ops_max: usize) -> Option<Shape> {
     let nested = txn.writes.iter().any(|write| write.expect.is_some());
     pack(txn.writes.len() + txn.own.len(), txn.guard.0.len(), nested, ops_max)
+}
+
+/// The most operations that such a transaction can have.
+pub(crate) fn most(txn: &Txn, ops_max: usize) -> usize {
+    let nested = txn.writes.iter().any(|write| write.expect.is_some());
+    pack::most(txn.guard.0.len(), nested, ops_max)
 }
 
 fn varint(mut number: u64) -> usize {

@@ -59,6 +59,13 @@ pub enum FailureCause {
     TimedOut,
     /// The size of what is too large, in bytes.
     Size(u64),
+    /// The most bytes that one request may have.
+    SizeMax(u64),
+    /// There are too many operations in a transaction.
+    Operations {
+        /// The most that such a transaction may have, where that is known.
+        max: Option<usize>,
+    },
 }
 
 /// Why a request came to nothing, or may have.

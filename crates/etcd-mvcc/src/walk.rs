@@ -42,7 +42,7 @@ const PAGE_BYTES_MIN: usize = 64 << 10;
 /// next one.
 ///
 /// A page that was too large, or too slow, lowers it at once. Each full page that comes raises it by
-/// a quarter, up to the limits.
+/// a sixteenth, up to the limits: one time-out is worth many pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSize {
     limits: WalkLimits,
@@ -85,9 +85,9 @@ impl PageSize {
     }
 
     fn recover(&mut self) {
-        let quarter_more = |now: usize, max: usize| (now + now / 4 + 1).min(max.max(1));
-        self.keys = quarter_more(self.keys, self.limits.page_keys);
-        self.bytes = quarter_more(self.bytes, self.limits.page_bytes);
+        let more = |now: usize, max: usize| (now + now / 16 + 1).min(max.max(1));
+        self.keys = more(self.keys, self.limits.page_keys);
+        self.bytes = more(self.bytes, self.limits.page_bytes);
     }
 }
 
@@ -625,7 +625,7 @@ mod tests {
             size.recover();
             pages += 1;
         }
-        assert!((20..60).contains(&pages), "recovers in {pages} pages");
+        assert!((60..200).contains(&pages), "recovers in {pages} pages");
     }
 
     #[test]

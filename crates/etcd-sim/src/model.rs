@@ -27,6 +27,15 @@ pub struct Quirks {
     pub loses_deletes_at_compaction: bool,
 }
 
+/// The space that a store may take.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Space {
+    bytes: usize,
+    deletes_pass: bool,
+    used: usize,
+    alarm: bool,
+}
+
 /// One etcd: an MVCC store with its history.
 ///
 /// Compaction refuses what etcd would refuse, but nothing is forgotten: [`ModelEtcd::truth_at`] and
@@ -36,6 +45,8 @@ pub struct Quirks {
 pub struct ModelEtcd<R> {
     cluster: ClusterId,
     pub(crate) request_bytes_max: usize,
+    pub(crate) request_ops_max: usize,
+    pub(crate) space: Option<Space>,
     pub(crate) quirks: Quirks,
     incarnation: u64,
     pub(crate) store: Store<R>,
@@ -87,6 +98,8 @@ impl<R: Revision> ModelEtcd<R> {
         Self {
             cluster,
             request_bytes_max: REQUEST_BYTES_MAX,
+            request_ops_max: usize::MAX,
+            space: None,
             quirks: Quirks::default(),
             incarnation: 0,
             store: Store::empty(),
@@ -98,6 +111,82 @@ impl<R: Revision> ModelEtcd<R> {
     pub fn with_request_bytes_max(mut self, bytes: usize) -> Self {
         self.request_bytes_max = bytes;
         self
+    }
+
+    /// Sets the most bytes of keys and values, and the most operations, that one transaction may
+    /// carry from now on. No limit to the operations by default.
+    pub fn limit_requests(&mut self, bytes: usize, ops: usize) {
+        self.request_bytes_max = bytes;
+        self.request_ops_max = ops;
+    }
+
+    /// Limits the space that the store may take, in bytes of keys and values of all that is not
+    /// compacted. `deletes_pass` as with etcd 3.6: what only deletes is taken when nothing else is.
+    /// Without a limit by default.
+    pub fn limit_space(&mut self, bytes: usize, deletes_pass: bool) {
+        let used = self.used_bytes();
+        self.space = Some(Space { bytes, deletes_pass, used, alarm: false });
+    }
+
+    /// Gives back what compaction has freed, as `etcdctl defrag` does. The alarm stays.
+    pub fn defragment(&mut self) {
+        let used = self.used_bytes();
+        if let Some(space) = &mut self.space {
+            space.used = used;
+        }
+    }
+
+    /// Takes the alarm back, as `etcdctl alarm disarm` does. If there is no space it is raised again
+    /// by the next write.
+    pub fn disarm(&mut self) {
+        if let Some(space) = &mut self.space {
+            space.alarm = false;
+        }
+    }
+
+    /// Tells whether the alarm NOSPACE is raised.
+    #[must_use]
+    pub fn is_out_of_space(&self) -> bool {
+        self.space.is_some_and(|space| space.alarm)
+    }
+
+    /// Bytes of keys and values that can still be read.
+    fn used_bytes(&self) -> usize {
+        let kept = |change: &Change<R>| match change {
+            Change::Put(entry) => entry.key.len() + entry.value.len(),
+            Change::Delete { key, .. } => key.len(),
+        };
+        let compacted = self.store.compacted.unwrap_or(R::new(0));
+        let of_key = |writes: &Vec<Change<R>>| {
+            let gone = writes.partition_point(|change| change.modified() <= compacted);
+            let last = gone.checked_sub(1).and_then(|at| writes.get(at));
+            let last = last.filter(|change| matches!(change, Change::Put(_)));
+            let rest = writes.iter().skip(gone);
+            last.into_iter().chain(rest).map(kept).sum::<usize>()
+        };
+        self.store.keys.values().map(of_key).sum()
+    }
+
+    /// Refuses what there is no space for, and raises the alarm.
+    pub(crate) fn refuse_space(&mut self, puts: bool, bytes: usize) -> Result<(), Failure> {
+        let Some(space) = &mut self.space else { return Ok(()) };
+        if puts || !space.deletes_pass {
+            space.alarm |= space.used + bytes > space.bytes;
+            if space.alarm {
+                return Err(Failure::new(FailureClass::NoSpace, "mvcc: database space exceeded"));
+            }
+        }
+        Ok(())
+    }
+
+    /// The file grows, and shrinks by [`ModelEtcd::defragment`] alone.
+    pub(crate) fn grow(&mut self) {
+        if self.space.is_some() {
+            let used = self.used_bytes();
+            if let Some(space) = &mut self.space {
+                space.used = space.used.max(used);
+            }
+        }
     }
 
     /// Gives the model defects of old etcds.

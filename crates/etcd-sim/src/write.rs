@@ -201,6 +201,7 @@ impl<R: Revision> ModelEtcd<R> {
             }
             self.store.log.push(Group { revision, changes });
             self.store.revision = revision;
+            self.grow();
         }
         Applied { revision: self.store.revision, deleted }
     }
@@ -230,7 +231,8 @@ impl ModelEtcd<StandbyRevision> {
     /// # Errors
     ///
     /// [`FailureClass::Fatal`] for an empty key and for a key that is written twice,
-    /// [`FailureClass::TooLarge`] past the size limit; nothing has changed then.
+    /// [`FailureClass::TooLarge`] past the limits of size and operations,
+    /// [`FailureClass::NoSpace`] past [`ModelEtcd::limit_space`]; nothing has changed then.
     pub fn commit(&mut self, txn: &Txn) -> Result<Commit, Failure> {
         let written = || txn.writes.iter().map(|write| write.op.key()).chain(own_keys(txn));
         if written().chain(txn.guard.0.iter().map(|(key, _)| key)).any(Key::is_empty) {
@@ -241,6 +243,13 @@ impl ModelEtcd<StandbyRevision> {
             return Err(duplicate_key());
         }
         self.refuse_size(txn.size())?;
+        if txn.writes.len() + txn.own.len() > self.request_ops_max {
+            let message = "too many operations in txn request";
+            return Err(Failure::new(FailureClass::TooLarge, message));
+        }
+        let ops = txn.writes.iter().map(|write| &write.op).chain(&txn.own);
+        let puts = ops.filter(|op| matches!(op, Op::Put { .. })).count() > 0;
+        self.refuse_space(puts, txn.size())?;
         if !txn.guard.0.iter().all(|(key, expect)| self.meets(key, (*expect).into())) {
             return Ok(Commit::Refused);
         }

@@ -169,6 +169,18 @@ pub struct Guard {
     )]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_deletes_percent: Option<u64>,
+    /// Take both ends for two clusters although their ids are equal and nothing that can be read
+    /// tells them apart [default: false]
+    #[arg(
+        long,
+        env = "ETCD_SYNC_ASSUME_DISTINCT_CLUSTERS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        value_name = "BOOL"
+    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assume_distinct_clusters: Option<bool>,
     /// Begin although the preflight refuses because of this gate; may be given several times
     #[arg(long = "allow", env = "ETCD_SYNC_ALLOW", value_name = "GATE", value_delimiter = ',')]
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -47,7 +47,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
     }
     prefer!(flags, under, {
         mirror_name, rev, encryption_config, listen, ready_max_lag, check_interval, check_rate, samples_file, detail_logs,
-        guard.max_deletes, guard.max_deletes_percent, guard.allow,
+        guard.max_deletes, guard.max_deletes_percent, guard.assume_distinct_clusters, guard.allow,
         apply.coalesce, apply.max_request_bytes, apply.order,
         heal.deletions, heal.changes, heal.limit,
         leader.election, leader.lease,
@@ -76,6 +76,7 @@ fn defaults() -> FileConfig {
     config.scope.preset = Some(Preset::default());
     config.guard.max_deletes = Some(500);
     config.guard.max_deletes_percent = Some(10);
+    config.guard.assume_distinct_clusters = Some(false);
     config.apply.coalesce = Some(Coalesce::default());
     config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
     config.apply.order = Some(Order::default());
@@ -91,6 +92,7 @@ impl Config {
     ///
     /// A usage error that names the flag, or the field that has none.
     pub fn new(flags: FileConfig, file: FileConfig) -> Result<Self, Failure> {
+        check_rewrite(&flags.scope, &file.scope)?;
         let config = Self { merged: over(over(flags, file), defaults()) };
         config.check_name()?;
         config.check_numbers()?;
@@ -225,6 +227,12 @@ impl Config {
         (max_deletes.unwrap_or(500), max_deletes_percent.unwrap_or(10))
     }
 
+    /// Returns true if equal cluster ids are known to be those of two clusters.
+    #[must_use]
+    pub fn assume_distinct_clusters(&self) -> bool {
+        self.merged.guard.assume_distinct_clusters == Some(true)
+    }
+
     /// Returns the revision to start watching at, if one was given.
     #[must_use]
     pub fn rev(&self) -> Option<i64> {
@@ -268,6 +276,33 @@ impl Config {
     }
 }
 
+/// Refuses two rewrites, by the names under which they were given.
+fn check_rewrite(flags: &Scope, file: &Scope) -> Result<(), Failure> {
+    let dest = flags.dest_prefix.as_ref().or(file.dest_prefix.as_ref());
+    let strip = flags.no_dest_prefix.or(file.no_dest_prefix).unwrap_or(false);
+    if dest.is_none() || !strip {
+        return Ok(());
+    }
+    let dest = given_as("dest_prefix", flags.dest_prefix.is_some());
+    let strip = given_as("no_dest_prefix", flags.no_dest_prefix.is_some());
+    Err(Failure::usage(format!(
+        "{strip} and {dest}: one removes the prefix, the other replaces it; give one of them"
+    )))
+}
+
+/// Names a setting of the scope as it was given: as a flag, as a variable, or in the file.
+pub(crate) fn given_as(field: &str, outside_the_file: bool) -> String {
+    if !outside_the_file {
+        return format!("scope.{field} in the configuration file");
+    }
+    let flag = format!("--{}", field.replace('_', "-"));
+    let variable = format!("ETCD_SYNC_{}", field.to_uppercase());
+    let typed = std::env::args().any(|arg| {
+        arg.strip_prefix(&flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    if !typed && std::env::var_os(&variable).is_some() { variable } else { flag }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,7 +326,7 @@ mod tests {
     fn every_field_of_the_file_survives_the_merge() {
         let text = "\
             mirror_name: a\nrev: 7\nencryption_config: e\nlisten: 'off'\nready_max_lag: 5s\ncheck_interval: 1m\ncheck_rate: 1MiB\nsamples_file: s\n\
-            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, allow: [owners]}\n\
+            detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, assume_distinct_clusters: true, allow: [owners]}\n\
             apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
             heal: {deletions: false, changes: true, limit: 9}\n\
             leader: {election: false, lease: 4s}\nlog: {format: json, level: warn}\n\
@@ -316,6 +351,21 @@ mod tests {
             serde_json::to_value(again.as_file()).unwrap(),
             serde_json::to_value(shown.as_file()).unwrap()
         );
+    }
+
+    #[test]
+    fn two_rewrites_are_named_as_they_were_given() {
+        let dest = "scope: {prefixes: [a], dest_prefix: b}";
+        let strip = "scope: {prefixes: [a], no_dest_prefix: true}";
+        let both = "scope: {prefixes: [a], dest_prefix: b, no_dest_prefix: true}";
+        let told = |flags, under| Config::new(file(flags), file(under)).unwrap_err().message;
+        let (in_flags, in_file) =
+            ("--dest-prefix:", "scope.dest_prefix in the configuration file:");
+        assert!(told(dest, strip).contains(in_flags), "{}", told(dest, strip));
+        assert!(told(strip, dest).contains(in_file), "{}", told(strip, dest));
+        assert!(told(both, "").starts_with("--no-dest-prefix and --dest-prefix:"));
+        let off = "scope: {no_dest_prefix: false}";
+        assert!(Config::new(file(off), file(both)).is_ok(), "the flag wins");
     }
 
     #[test]

@@ -148,10 +148,9 @@ mod tests {
         ] {
             assert_eq!(complaint(text), told);
         }
-        assert!(
-            complaint("guard: {weather: 1}")
-                .ends_with("(known here: allow, max_deletes, max_deletes_percent)")
-        );
+        assert!(complaint("guard: {weather: 1}").ends_with(
+            "(known here: allow, assume_distinct_clusters, max_deletes, max_deletes_percent)"
+        ));
     }
 
     #[test]

@@ -14,37 +14,43 @@ struct Hazard {
     /// first one again without it.
     lines: &'static [(u32, u32, u32)],
     what: &'static str,
+    /// It harms only what is written.
+    standby_only: bool,
+}
+
+impl Hazard {
+    /// A defect of either side.
+    const fn new(lines: &'static [(u32, u32, u32)], what: &'static str) -> Self {
+        Self { lines, what, standby_only: false }
+    }
 }
 
 const HAZARDS: &[Hazard] = &[
-    Hazard { lines: &[(5, 0, 3)], what: "members can hold different data after a crash" },
-    Hazard { lines: &[(5, 0, 5)], what: "a single member can lose writes in a crash" },
-    Hazard { lines: &[(5, 0, 6)], what: "a crash during defragmentation can harm the data" },
+    Hazard::new(&[(5, 0, 3)], "members can hold different data after a crash"),
+    Hazard::new(&[(5, 0, 5)], "a single member can lose writes in a crash"),
+    Hazard::new(&[(5, 0, 6)], "a crash during defragmentation can harm the data"),
+    Hazard::new(
+        &[(4, 0, 24), (5, 0, 8)],
+        "a watch can repeat events or go back in time, and starves under reads with TLS",
+    ),
+    Hazard::new(&[(4, 0, 34), (5, 0, 16)], "a watch can lose events around a compaction"),
+    Hazard::new(
+        &[(4, 0, 32), (5, 0, 14)],
+        "the revision can go back after a crash during a compaction",
+    ),
+    Hazard::new(&[(5, 0, 22), (6, 0, 2)], "a watch on a future revision can deliver old events"),
+    Hazard::new(
+        &[(4, 0, 38), (5, 0, 23), (6, 0, 5)],
+        "a snapshot that is applied during defragmentation can corrupt the data",
+    ),
+    Hazard::new(&[(5, 0, 28), (6, 0, 9)], "a member that was paused can answer with stale data"),
+    Hazard::new(&[(6, 0, 9)], "watches take up more and more memory"),
     Hazard {
-        lines: &[(4, 0, 24), (5, 0, 8)],
-        what: "a watch can repeat events or go back in time, and starves under reads with TLS",
+        lines: &[(5, 0, 33), (6, 0, 14), (7, 0, 1)],
+        what: "nested transactions, as the mirror writes them, slip past the quota check: the \
+               database can grow beyond its quota",
+        standby_only: true,
     },
-    Hazard {
-        lines: &[(4, 0, 34), (5, 0, 16)],
-        what: "a watch can lose events around a compaction",
-    },
-    Hazard {
-        lines: &[(4, 0, 32), (5, 0, 14)],
-        what: "the revision can go back after a crash during a compaction",
-    },
-    Hazard {
-        lines: &[(5, 0, 22), (6, 0, 2)],
-        what: "a watch on a future revision can deliver old events",
-    },
-    Hazard {
-        lines: &[(4, 0, 38), (5, 0, 23), (6, 0, 5)],
-        what: "a snapshot that is applied during defragmentation can corrupt the data",
-    },
-    Hazard {
-        lines: &[(5, 0, 28), (6, 0, 9)],
-        what: "a member that was paused can answer with stale data",
-    },
-    Hazard { lines: &[(6, 0, 9)], what: "watches take up more and more memory" },
 ];
 
 /// Returns `etcd-versions`.
@@ -57,11 +63,12 @@ pub(crate) fn judge(versions: &Versions, shown_max: usize) -> GateReport {
             unknown.push(side);
             continue;
         };
-        for what in known(number) {
+        for what in known(number, side == "standby") {
             findings.add_named(|| side.to_owned(), || format!("etcd {text}: {what}"));
         }
     }
-    let upgrade = "upgrade to the newest patch release; at least 3.5.28 or 3.6.9";
+    let upgrade = "upgrade to the newest patch release: the primary to 3.5.28 or 3.6.9 at least, the standby \
+                   to 3.5.33, 3.6.14 or 3.7.1";
     match (findings.count(), unknown.as_slice()) {
         (0, []) => {
             GateReport::passed(Gate::EtcdVersions, "neither etcd is of a version known to do harm")
@@ -80,13 +87,14 @@ pub(crate) fn judge(versions: &Versions, shown_max: usize) -> GateReport {
     }
 }
 
-fn known(version: Number) -> impl Iterator<Item = &'static str> {
+fn known(version: Number, standby: bool) -> impl Iterator<Item = &'static str> {
     let (major, minor, patch) = version;
     let old = (major, minor) < (3, 5);
     let old = old.then_some("this line of releases gets no more fixes");
     let defects = HAZARDS.iter().filter(move |hazard| {
         let within = |line: &(u32, u32, u32)| line.0 == minor && (line.1..line.2).contains(&patch);
-        major == 3 && hazard.lines.iter().any(within)
+        let concerns = standby || !hazard.standby_only;
+        major == 3 && concerns && hazard.lines.iter().any(within)
     });
     defects.map(|hazard| hazard.what).chain(old)
 }
@@ -111,19 +119,26 @@ mod tests {
 
     #[test]
     fn a_release_without_known_defects_passes() {
-        for version in ["3.5.28", "3.6.9", "3.6.14", "3.7.0", "4.0.0"] {
+        for version in ["3.5.33", "3.6.14", "3.7.1", "4.0.0"] {
             assert_eq!(of(version, version).outcome, Outcome::Passed, "{version}");
+        }
+        for primary in ["3.5.28", "3.6.9", "3.7.0"] {
+            assert_eq!(of(primary, "3.7.1").outcome, Outcome::Passed, "{primary}");
         }
     }
 
     #[test]
-    fn a_defect_is_told_up_to_the_release_that_mends_it() {
+    fn a_defect_is_told_up_to_the_release_that_fixes_it() {
         let told = |version, what: &str| {
-            of("3.6.14", version).shown.iter().any(|finding| finding.detail.contains(what))
+            of("3.7.1", version).shown.iter().any(|finding| finding.detail.contains(what))
         };
         assert!(told("3.5.2", "different data") && !told("3.5.3", "different data"));
         assert!(told("3.4.33", "lose events") && !told("3.4.34", "lose events"));
         assert!(told("3.6.8", "memory") && !told("3.6.9", "memory") && !told("3.5.27", "memory"));
+        for (with, without) in [("3.5.32", "3.5.33"), ("3.6.13", "3.6.14"), ("3.7.0", "3.7.1")] {
+            assert!(told(with, "slip past the quota check"), "{with}");
+            assert!(!told(without, "slip past the quota check"), "{without}");
+        }
         assert!(told("3.4.99", "no more fixes"));
         let shown = of("3.5.1", "3.6.14").shown;
         assert!(shown.iter().all(|finding| finding.key == "primary"), "{shown:?}");

@@ -32,9 +32,14 @@ pub(super) const ROWS: [Row; 27] = [
     ),
     row("history", &["the checkpoint is of "], "it shows what was mirrored last, at revision"),
     row("in-sync", &["drift: ", "(0 missed, 1 surplus, 0 different)"], "in-sync: "),
-    row("lag", &[" s and 1 revisions behind"], " s and 0 revisions behind"),
+    row("lag", &["no instance holds the leader key"], " s and 0 revisions behind"),
     row("local-backups", &["a person says no"], "a person says so"),
-    row("loss-within-objective", &[": 1 revisions, of which some"], "east last seen at "),
+    row(
+        "loss-within-objective",
+        // Where neither the primary nor the mirror lives, the time is unknown.
+        &[": 1 revisions, of which some", "east last seen at 4, an unknown time ago"],
+        ": 0 revisions, of which some",
+    ),
     row("no-guard", &["encryption_key: "], "it is following"),
     row("one-leader", &["nobody holds the leader's key"], " leads, epoch 1"),
     row("owners-live", &["load/orphan wants ConfigMap gone"], "each one that lives"),

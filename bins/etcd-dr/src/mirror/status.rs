@@ -114,17 +114,17 @@ impl Etcds {
             Err(error) => return untold(&error),
         };
         let Some(epoch) = stored.epoch else { return fails("nobody has an epoch") };
+        let number = epoch.number;
+        if leader.is_none() {
+            return fails(format!("nobody holds the leader's key; epoch {number}"));
+        }
         let report = match self.status().await {
             Ok(report) => report,
             Err(answer) => return answer,
         };
-        let number = epoch.number;
-        match (leader, report.epoch) {
-            (None, _) => fails(format!("nobody holds the leader's key; epoch {number}")),
-            (Some(_), Some(own)) if own == number => {
-                holds(format!("{} leads, epoch {number}", epoch.owner))
-            }
-            (Some(_), own) => {
+        match report.epoch {
+            Some(own) if own == number => holds(format!("{} leads, epoch {number}", epoch.owner)),
+            own => {
                 let own = own.map_or_else(|| "none".to_owned(), |own| own.to_string());
                 fails(format!("epoch {number} is stored, the mirror writes under {own}"))
             }

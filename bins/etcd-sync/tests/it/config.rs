@@ -90,7 +90,10 @@ fn each_mistake_in_connection_and_scope_is_named_on_one_line() {
         ),
         (&["--exclude-prefix", "/registry/"], "scope: "),
         (&["--dest-prefix", "/x"], "scope: "),
-        (&["--prefix", "/registry/", "--dest-prefix", "/x", "--no-dest-prefix"], "scope: "),
+        (
+            &["--prefix", "/registry/", "--dest-prefix", "/x", "--no-dest-prefix"],
+            "--no-dest-prefix and --dest-prefix: ",
+        ),
         (&["--rules", missing], "--rules: can't read"),
         (&["--rules", &garbage], "--rules: "),
         (&["--encryption-config", missing], "--encryption-config: can't read"),

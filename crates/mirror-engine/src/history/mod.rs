@@ -32,7 +32,7 @@ use etcd_mvcc::{
 #[cfg(test)]
 pub(crate) use self::witnesses::WITNESS_KEY_MAX;
 pub use self::witnesses::WitnessBook;
-pub(crate) use self::witnesses::{Changed, is_newer, note};
+pub(crate) use self::witnesses::{Changed, note};
 use crate::own_keys::OwnKeys;
 use crate::record::{Checkpoint, Phase, RaftSeen, RecordError, Witness};
 use crate::status::GuardKind;

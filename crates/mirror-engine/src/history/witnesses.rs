@@ -41,11 +41,6 @@ fn note_up_to(kept: &mut Vec<Witness>, witness: Witness, most: usize) {
     kept.truncate(most);
 }
 
-/// Tells whether noting a change of this revision would keep it.
-pub(crate) fn is_newer(kept: &[Witness], modified: PrimaryRevision) -> bool {
-    kept.len() < KEPT || kept.last().is_some_and(|oldest| modified > oldest.modified)
-}
-
 /// Something that happened at a revision.
 pub(crate) trait Changed {
     fn revision(&self) -> PrimaryRevision;
@@ -142,6 +137,17 @@ impl WitnessBook {
         if crowded < self.older.len() {
             self.older.remove(crowded);
         }
+    }
+
+    /// The few that go into every checkpoint, newest first: the newest of all, and the newest keys
+    /// that were there before they were changed, for what is new may be gone for good reasons.
+    pub(crate) fn summary(&self) -> Vec<Witness> {
+        let mut newest: Vec<&Witness> = self.witnesses().collect();
+        newest.sort_by_key(|witness| std::cmp::Reverse(witness.modified));
+        let mut summary = Vec::new();
+        let chosen = newest.into_iter().take(KEPT / 2).chain(self.changed.iter().take(KEPT / 2));
+        chosen.for_each(|witness| note(&mut summary, witness.clone()));
+        summary
     }
 
     /// The newest revision that a witness is of.

@@ -99,14 +99,14 @@ fn remakes_a_deleted_key(batch: &Waiting, places: &BTreeMap<Key, usize>, next: &
     })
 }
 
-/// Cuts the writes that do not fit into one request, front first: each part within `bytes`, or a
-/// single write.
-pub(crate) fn next_part(writes: &mut VecDeque<Write>, bytes: usize) -> Vec<Write> {
+/// Cuts the writes that do not fit into one request, front first: each part within `bytes` and `ops`
+/// operations, or a single write.
+pub(crate) fn next_part(writes: &mut VecDeque<Write>, bytes: usize, ops: usize) -> Vec<Write> {
     let mut part = Vec::new();
     let mut size = 0;
     while let Some(write) = writes.front() {
         let more = write_bytes(write);
-        if !part.is_empty() && size + more > bytes {
+        if !part.is_empty() && (size + more > bytes || part.len() >= ops) {
             break;
         }
         size += more;
@@ -244,17 +244,20 @@ mod tests {
         }
 
         #[test]
-        fn parts_hold_every_write_once_in_order(sizes in prop::collection::vec(0usize..500, 0..50)) {
+        fn parts_hold_every_write_once_in_order(
+            sizes in prop::collection::vec(0usize..500, 0..50),
+            ops in 1usize..10,
+        ) {
             let writes: VecDeque<Write> = sizes.iter().enumerate().map(|(at, size)| {
                 let key = Key::from(format!("k{at}"));
                 Write::from(Op::Put { key, value: Value::from(vec![0; *size]) })
             }).collect();
             let (mut rest, mut parts) = (writes.clone(), Vec::new());
             while !rest.is_empty() {
-                let part = next_part(&mut rest, 600);
+                let part = next_part(&mut rest, 600, ops);
                 prop_assert!(!part.is_empty());
                 let size: usize = part.iter().map(write_bytes).sum();
-                prop_assert!(size <= 600 || part.len() == 1);
+                prop_assert!((size <= 600 && part.len() <= ops) || part.len() == 1);
                 parts.extend(part);
             }
             prop_assert_eq!(parts, Vec::from(writes));

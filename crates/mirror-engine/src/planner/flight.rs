@@ -23,6 +23,10 @@ pub(super) struct InFlight {
     pub(super) bytes: u64,
     /// The mirrored keys that it writes, in the order of its writes.
     pub(super) keys: Vec<Key>,
+    /// All its operations, our own included.
+    pub(super) ops: usize,
+    /// The size of the request; 0 where it says nothing of the standby's limit.
+    pub(super) request_bytes: usize,
     /// The account of a repair that it writes, if it does.
     pub(super) repair: Option<RepairRecord>,
 }
@@ -81,12 +85,16 @@ impl Planner {
             let bytes = writes.iter().map(batch::write_bytes).sum::<usize>()
                 + own.iter().map(batch::op_bytes).sum::<usize>();
             let room = self.room(&record).saturating_sub(bytes);
-            own.extend(self.ledger.take_ops(room));
+            let few = self.few_own_ops(writes.len() + own.len());
+            own.extend(self.ledger.take_ops(room.min(few)));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
-            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes)));
+            let few = self.few_own_ops(writes.len() + own.len());
+            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes).min(few)));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>()
                 + writes.iter().map(batch::write_bytes).sum::<usize>();
-            own.extend(self.book_op(&record, bytes));
+            if self.few_own_ops(writes.len() + own.len()) > 0 {
+                own.extend(self.book_op(&record, bytes));
+            }
             record.accounted = self.ledger.accounted();
             own.push(Op::Put { key: self.own.checkpoint.clone(), value: record.encode() });
             record
@@ -101,21 +109,30 @@ impl Planner {
         }
     }
 
+    /// Tells whether the stored witnesses are old, and older than what was noted.
+    pub(super) fn book_is_due(&self) -> bool {
+        self.book_stored.is_none_or(|(at, through)| {
+            through < self.book.newest() && self.now.saturating_sub(at) >= BOOK_EVERY
+        })
+    }
+
     /// The write that stores the witnesses, if it is time to and there is room beside `bytes`.
     fn book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
-        let due = self.book_stored.is_none_or(|(at, through)| {
-            through < record.revision && self.now.saturating_sub(at) >= BOOK_EVERY
-        });
-        if !due || !record.is_whole() || record.revision < self.book.newest() {
+        // What is stored bears witness of a history that was given up.
+        let void = std::mem::take(&mut self.book_void);
+        let key = self.own.history.clone();
+        self.new_book_op(record, bytes).or_else(|| void.then_some(Op::Delete { key }))
+    }
+
+    fn new_book_op(&mut self, record: &Checkpoint, bytes: usize) -> Option<Op> {
+        if !self.book_is_due() || !record.is_whole() || record.revision < self.book.newest() {
             return None;
         }
         self.book.through = record.revision;
         let op = Op::Put { key: self.own.history.clone(), value: self.book.encode() };
-        if batch::op_bytes(&op) + bytes > self.room(record) {
-            return None;
-        }
+        // One that has no room waits for the next time all the same.
         self.book_stored = Some((self.now, record.revision));
-        Some(op)
+        (batch::op_bytes(&op) + bytes <= self.room(record)).then_some(op)
     }
 
     pub(super) fn send(&mut self, then: Then, txn: Txn, record: Option<Checkpoint>) {
@@ -133,6 +150,8 @@ impl Planner {
             deletes: (txn.writes.len() - puts) as u64,
             bytes: bytes as u64,
             keys: txn.writes.iter().map(|write| write.op.key().clone()).collect(),
+            ops: txn.writes.len() + txn.own.len(),
+            request_bytes: batch::txn_bytes(&txn),
             repair: None,
         });
         self.effects.push_back(Effect::Commit(txn));
@@ -163,6 +182,7 @@ impl Planner {
 
     pub(super) fn on_committed(&mut self, committed: &Committed) {
         let Some(flight) = self.in_flight.take() else { return };
+        self.on_bytes_taken(flight.request_bytes);
         self.status.standby_revision = self.status.standby_revision.max(committed.revision);
         self.status.counters.txns += 1;
         self.status.counters.puts_applied += flight.puts;
@@ -195,7 +215,8 @@ impl Planner {
         if let Some(repair) = flight.repair {
             self.repairs.stored(repair, Expect::ModifiedAt(committed.revision));
         }
-        if !matches!(flight.then, Then::Claimed | Then::Enrolled) {
+        // What only stores witnesses or ledger entries says nothing of the value that waits.
+        if written || flight.then == Then::CopyClosed {
             self.unblock_writes();
         }
         match flight.then {

@@ -98,6 +98,7 @@ pub(super) struct SurveyMemory {
 impl Planner {
     /// A guard has spoken, and an accepted plan can overrule it: find out what that plan is.
     pub(super) fn hold(&mut self, standing: Box<Judged>, guard: GuardKind, reason: String) {
+        self.refuted |= guard == GuardKind::HistoryChanged;
         let fresh = self.survey_memory.as_ref().filter(|memory| {
             memory.guard == guard
                 && self.now.saturating_sub(memory.at) < SURVEY_GOOD_FOR
@@ -224,6 +225,9 @@ impl Planner {
             return self.reclaim(standing);
         }
         let found = match held.values() {
+            // Keys that were changed since say nothing, and of a history that was refuted those may
+            // be all that are left.
+            Some(Values::Agree) if self.refuted => (held.guard, held.reason.clone()),
             Some(Values::Agree) => {
                 let Some(mut standing) = held.standing.take() else { return };
                 self.forget();

@@ -140,6 +140,11 @@ pub struct Planner {
     resync: Option<&'static str>,
     /// Today's limit of a request, learned from refusals.
     request_bytes: usize,
+    /// The largest request that the standby has taken, and the smallest that it has refused.
+    bytes_taken: usize,
+    bytes_refused: usize,
+    /// The most operations of a transaction, learned from refusals.
+    request_ops: usize,
     /// What was learned of the size of pages: it outlives every start over.
     page_sizes: PageSizes,
     /// The role allows to watch every key: then each revision of the primary is seen to pass.
@@ -149,12 +154,16 @@ pub struct Planner {
     first_standing: bool,
     /// The standby that this process wrote to, or was about to.
     met_standby: Option<ClusterId>,
+    /// The primary's history was refuted, and nothing has proven it up to the checkpoint since.
+    refuted: bool,
     /// Where the primary's log was, in the history that was proven.
     raft: Option<RaftSeen>,
     /// Witnesses of the history, complete up to what is applied.
     book: WitnessBook,
     /// When the book was last stored, and up to which revision.
     book_stored: Option<(Duration, PrimaryRevision)>,
+    /// The witnesses that are stored are of a history that was given up.
+    book_void: bool,
     /// The standby has compacted changes that were never looked at.
     skip_unseen: bool,
     /// The standby had no room: what frees some goes first, and nothing is written that a later
@@ -202,14 +211,19 @@ impl Planner {
             failures: 0,
             resync: None,
             request_bytes,
+            bytes_taken: 0,
+            bytes_refused: usize::MAX,
+            request_ops: usize::MAX,
             page_sizes,
             watch_all: true,
             survey_memory: None,
             first_standing: true,
             met_standby: None,
+            refuted: false,
             raft: None,
             book: WitnessBook::default(),
             book_stored: None,
+            book_void: false,
             skip_unseen: false,
             out_of_space: false,
             trouble: None,

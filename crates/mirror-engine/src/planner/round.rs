@@ -8,7 +8,7 @@ use keyspace_filter::Scope;
 use super::Planner;
 use super::comparison::Comparison;
 use super::order::{Deletions, Queue, Taken};
-use crate::history::{WitnessBook, is_newer, note};
+use crate::history::WitnessBook;
 use crate::record::Witness;
 use crate::settings::TxnLimits;
 
@@ -43,9 +43,7 @@ pub(super) struct Round {
     pub(super) fuse_checked: bool,
     /// What waited has been given its turn, and what has no owner is known.
     pub(super) judged: bool,
-    pub(super) witnesses: Vec<Witness>,
-    pub(super) witnesses_before: Vec<Witness>,
-    /// Further witnesses, found in this round, and those of the round before by their revision.
+    /// Witnesses, found in this round, and those of the round before by their revision.
     pub(super) book: WitnessBook,
     pub(super) book_before: BTreeMap<PrimaryRevision, Vec<Witness>>,
 }
@@ -61,9 +59,9 @@ pub(super) enum Lane {
 
 impl Planner {
     pub(super) fn round(&self, since: Option<PrimaryRevision>) -> Round {
-        let before = self.checkpoint.as_ref().map(|checkpoint| checkpoint.witnesses.clone());
         let mut book_before: BTreeMap<_, Vec<Witness>> = BTreeMap::new();
-        for witness in self.book.witnesses() {
+        let stored = self.checkpoint.iter().flat_map(|checkpoint| &checkpoint.witnesses);
+        for witness in self.book.witnesses().chain(stored) {
             book_before.entry(witness.modified).or_default().push(witness.clone());
         }
         let (first, _) = self.scope.first_ranges();
@@ -85,8 +83,6 @@ impl Planner {
             again: false,
             fuse_checked: false,
             judged: false,
-            witnesses: Vec::new(),
-            witnesses_before: before.unwrap_or_default(),
             book: WitnessBook::default(),
             book_before,
         }
@@ -139,19 +135,6 @@ impl Round {
     pub(super) fn saw(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
         self.compared = entry.key.clone();
         self.note_in_book(scope, entry);
-        if self.since.is_none() {
-            if is_newer(&self.witnesses, entry.modified)
-                && let Some(key) = scope.primary_key(&entry.key)
-            {
-                note_entry(&mut self.witnesses, &key, entry);
-            }
-        } else if let Some(before) = self.witnesses_before.iter().find(|before| {
-            before.modified == entry.modified
-                && scope.primary_key(&entry.key).as_ref() == Some(&before.key)
-        }) {
-            // Unchanged since: it is still there at this round's revision.
-            note(&mut self.witnesses, before.clone());
-        }
     }
 
     fn note_in_book(&mut self, scope: &Scope, entry: &Entry<PrimaryRevision>) {
@@ -191,13 +174,5 @@ impl Round {
         if self.since.is_none() {
             self.queue.settle(entry);
         }
-    }
-}
-
-pub(super) fn note_entry(witnesses: &mut Vec<Witness>, key: &Key, entry: &Entry<PrimaryRevision>) {
-    if is_newer(witnesses, entry.modified) {
-        let fingerprint = Some(entry.value.fingerprint());
-        let (modified, created) = (entry.modified, Some(entry.created));
-        note(witnesses, Witness { key: key.clone(), modified, created, fingerprint });
     }
 }

@@ -1,13 +1,10 @@
 //! What a repair would do, without doing it.
 
-use std::time::Duration;
-
 use etcd_mvcc::{
     ClusterId, Failure, FailureClass, Key, PrimaryRevision, ReadHead, ReadRange, Revision as _,
     SameCluster, Side, StandbyRevision, WalkLimits, distinct,
 };
 use keyspace_filter::Scope;
-use tokio::time::sleep;
 
 use super::digest::RepairDigest;
 use super::kinds::{RepairCounts, RepairKind, RepairKinds};
@@ -106,11 +103,11 @@ pub enum RepairPlanError {
     /// The two sides can't be compared.
     #[error(transparent)]
     NotRepairable(#[from] NotRepairable),
-    /// The primary has compacted the revision that the checkpoint names, and no mirror moves the
-    /// checkpoint: there is no pair to compare at.
+    /// The primary has compacted the revision that the checkpoint names: there is no pair to
+    /// compare at before the mirror moves on.
     #[error(
-        "the primary has compacted revision {0}, the checkpoint's, and the mirror does not move on \
-         from it"
+        "the primary has compacted revision {0}, the checkpoint's: there is nothing to compare at \
+         until the mirror moves on"
     )]
     CheckpointCompacted(PrimaryRevision),
     /// Compaction overtook the reading again and again.
@@ -154,8 +151,6 @@ where
 {
     /// Each attempt takes as long as reading both sides; compaction comes every few minutes.
     const ATTEMPTS: usize = 5;
-    /// A mirror that follows moves its checkpoint within this time.
-    const MOVES_WITHIN: Duration = Duration::from_secs(2);
 
     let mut stuck = None;
     for _ in 0..ATTEMPTS {
@@ -166,7 +161,6 @@ where
                     return Err(RepairPlanError::CheckpointCompacted(revision));
                 }
                 stuck = compared;
-                sleep(MOVES_WITHIN).await;
             }
             Err(RepairPlanError::Standby(Failure { class: FailureClass::Resync, .. })) => {}
             other => return other,

@@ -6,17 +6,17 @@ use crate::world::{Faults, World};
 
 #[test]
 fn a_mirror_without_faults_follows() {
-    Suite { name: "quiet", worlds: 1_000, steps: 2_000 }.run(World::new, Faults::NONE);
+    Suite { name: "quiet", worlds: 500, steps: 2_000 }.run(World::new, Faults::NONE);
 }
 
 #[test]
 fn a_mirror_holds_its_invariants_whatever_fails() {
-    Suite { name: "faults", worlds: 8_000, steps: 1_500 }.run(World::new, Faults::ALL);
+    Suite { name: "faults", worlds: 4_000, steps: 1_500 }.run(World::new, Faults::ALL);
 }
 
 #[test]
 fn a_repair_does_what_was_accepted_and_nothing_else_whatever_fails() {
-    let suite = Suite { name: "repairs", worlds: 6_000, steps: 2_000 };
+    let suite = Suite { name: "repairs", worlds: 3_000, steps: 2_000 };
     let tally = suite.run(World::new, Faults::REPAIRS);
     // Worlds in which nothing comes of an order would prove nothing about orders.
     let Tally { done, keys, refused, failed } = tally;

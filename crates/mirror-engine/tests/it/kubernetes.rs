@@ -234,12 +234,12 @@ const BUSY: Faults = Faults { tamper: 0, repair: 0, ..Faults::ALL };
 
 #[test]
 fn owners_go_first_while_nothing_fails() {
-    Suite { name: "quiet objects", worlds: 1_000, steps: 1_500 }.run(World::kubernetes, QUIET);
+    Suite { name: "quiet objects", worlds: 500, steps: 1_500 }.run(World::kubernetes, QUIET);
 }
 
 #[test]
 fn owners_go_first_whatever_fails() {
-    Suite { name: "objects", worlds: 4_000, steps: 1_500 }.run(World::kubernetes, BUSY);
+    Suite { name: "objects", worlds: 2_000, steps: 1_500 }.run(World::kubernetes, BUSY);
 }
 
 #[test]

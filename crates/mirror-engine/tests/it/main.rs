@@ -18,14 +18,21 @@
 
 mod alone;
 mod faults;
+mod foreign_answers;
 mod freshness;
 mod guards;
 mod judge;
 mod kubernetes;
+mod limits;
+mod loops;
 mod operator;
 mod orders;
 mod parking;
 mod release;
 mod repairs;
+mod restores;
 mod seeds;
+mod silent;
+mod space;
+mod strange;
 mod world;

@@ -116,12 +116,12 @@ impl World {
 
 #[test]
 fn a_mirror_that_parks_keys_holds_its_invariants_whatever_fails() {
-    Suite { name: "parking", worlds: 6_000, steps: 1_500 }.run(World::parking, Faults::ALL);
+    Suite { name: "parking", worlds: 3_000, steps: 1_500 }.run(World::parking, Faults::ALL);
 }
 
 #[test]
 fn a_repair_mends_parked_keys_as_it_does_the_others_whatever_fails() {
-    let suite = Suite { name: "parking repairs", worlds: 4_000, steps: 2_000 };
+    let suite = Suite { name: "parking repairs", worlds: 2_000, steps: 2_000 };
     let tally = suite.run(World::parking, Faults::REPAIRS);
     assert!(are_chosen() || (tally.done > 0 && tally.keys > 0), "{tally:?}");
 }
@@ -129,7 +129,7 @@ fn a_repair_mends_parked_keys_as_it_does_the_others_whatever_fails() {
 #[test]
 fn a_mirror_of_objects_parks_some_of_them_whatever_fails() {
     let faults = Faults { tamper: 0, repair: 0, ..Faults::ALL };
-    let suite = Suite { name: "parking objects", worlds: 4_000, steps: 1_500 };
+    let suite = Suite { name: "parking objects", worlds: 2_000, steps: 1_500 };
     suite.run(World::kubernetes_parking, faults);
 }
 

@@ -45,6 +45,16 @@ impl Suite {
         tally
     }
 
+    /// Runs a scenario with these seeds, and shows the one with which it fails.
+    pub(crate) fn each(&self, scenario: impl Fn(u64)) {
+        for seed in self.seeds() {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
+                eprintln!("{}: WORLD={seed} cargo test -p mirror-engine --test it", self.name);
+                resume_unwind(panic);
+            }
+        }
+    }
+
     /// The worlds to try, as the environment says.
     fn seeds(&self) -> Vec<u64> {
         if let Some(world) = number("WORLD") {

@@ -8,8 +8,8 @@ use crate::judge::Looks;
 use crate::kubernetes::Objects;
 use crate::operator::{Operator, Tampered};
 use etcd_mvcc::{
-    Batch, ClusterId, Commit, Committed, Failure, FailureClass, Group, Head, Key, KeyRange, Op,
-    PrimaryRevision, Revision, StandbyRevision, Txn, Value,
+    Batch, Change, ClusterId, Commit, Committed, Failure, FailureCause, FailureClass, Group, Head,
+    Key, KeyRange, Op, Page, PrimaryRevision, Revision, StandbyRevision, Txn, Value,
 };
 use etcd_sim::{ModelEtcd, Mutation, Rng};
 use keyspace_filter::{Preset, Scope, ScopeSpec};
@@ -30,9 +30,18 @@ pub(crate) struct Runner {
     pending: Vec<Effect>,
     watch: Option<(KeyRange, PrimaryRevision)>,
     standby_watch: Option<(KeyRange, StandbyRevision)>,
-    /// What the primary's head was when it was last asked for; the answer is on its way.
-    asked: Option<(Duration, Head<PrimaryRevision>)>,
+    /// Where the watches began, until they have brought something.
+    opened: (Option<PrimaryRevision>, Option<StandbyRevision>),
+    /// The watches are open, and will never bring anything again.
+    silent: bool,
+    standby_silent: bool,
+    /// What the primary's head was when it was asked for; the answers are on their way.
+    asked: VecDeque<(Duration, Result<Head<PrimaryRevision>, Failure>)>,
+    /// The same for the standby's orders.
+    orders: VecDeque<(Duration, Result<OrdersRead, Failure>)>,
     looks: Looks,
+    /// What was begun in the last half minute.
+    begun: VecDeque<(Duration, &'static str)>,
 }
 
 impl Runner {
@@ -63,7 +72,12 @@ impl Runner {
             pending: Vec::new(),
             watch: None,
             standby_watch: None,
-            asked: None,
+            opened: (None, None),
+            silent: false,
+            standby_silent: false,
+            asked: VecDeque::new(),
+            orders: VecDeque::new(),
+            begun: VecDeque::new(),
             looks: Looks::default(),
         }
     }
@@ -71,6 +85,82 @@ impl Runner {
     fn handle(&mut self, input: Input) {
         self.planner.handle(self.now, input);
     }
+
+    /// How long it has run.
+    pub(crate) fn now(&self) -> Duration {
+        self.now
+    }
+
+    /// The watch stays open and brings nothing any more: the primary's, or the standby's.
+    pub(crate) fn silence(&mut self, peer: Peer) {
+        match peer {
+            Peer::Primary => self.silent = true,
+            Peer::Standby => self.standby_silent = true,
+        }
+    }
+
+    /// The connection to the primary is gone, with the watch and all that was on its way.
+    pub(crate) fn lose_primary(&mut self) {
+        self.asked.clear();
+        if self.watch.take().is_some() {
+            self.handle(Input::WatchEnded(Failure::new(FailureClass::Retry, "the server stopped")));
+        }
+    }
+
+    /// Transactions that are on their way.
+    pub(crate) fn commits(&self) -> usize {
+        self.pending.iter().filter(|effect| matches!(effect, Effect::Commit(_))).count()
+    }
+
+    /// What was begun in the last half minute, by kind.
+    pub(crate) fn begun(&self) -> BTreeMap<&'static str, usize> {
+        let mut begun = BTreeMap::new();
+        self.begun.iter().for_each(|(_, kind)| *begun.entry(*kind).or_default() += 1);
+        begun
+    }
+
+    fn count(&mut self, effect: &Effect) {
+        let kind = match effect {
+            Effect::ReadStanding => "standing",
+            Effect::ReadWitnesses { .. } => "witnesses",
+            Effect::Preflight => "preflight",
+            Effect::ReadLedger(_) => "ledger",
+            Effect::ReadPrimary(_) => "primary pages",
+            Effect::ReadStandby(_) => "standby pages",
+            Effect::FetchPrimary { .. } => "fetches",
+            Effect::Watch { .. } | Effect::Rewatch { .. } => "watches",
+            Effect::WatchStandby { .. } | Effect::RewatchStandby { .. } => "standby watches",
+            Effect::Commit(_) => "commits",
+            Effect::Wait(_) | Effect::Forget | Effect::End(_) => return,
+        };
+        self.begun.push_back((self.now, kind));
+        while self.begun.front().is_some_and(|(at, _)| *at + HALF_A_MINUTE < self.now) {
+            self.begun.pop_front();
+        }
+    }
+}
+
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+
+/// A link on which an answer takes as long as its bytes need.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    /// Bytes of keys and values.
+    pub(crate) bytes_per_second: u64,
+    /// A page that takes longer than this is not answered.
+    pub(crate) deadline: Duration,
+}
+
+/// What does not work at all.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Broken {
+    pub(crate) standing: Option<FailureClass>,
+    pub(crate) reads: Option<FailureClass>,
+    pub(crate) watches: Option<FailureClass>,
+    pub(crate) standby_watches: Option<FailureClass>,
+    pub(crate) commits: Option<FailureClass>,
+    /// Transactions are answered, and their guards never hold.
+    pub(crate) refused: bool,
 }
 
 /// How the world misbehaves, in chances of a thousand at each step.
@@ -97,6 +187,19 @@ pub(crate) struct Faults {
     pub(crate) heals: bool,
     /// An operator tells the mirror to stand still, or to go on.
     pub(crate) pause: u16,
+    /// A watch stays open and brings nothing any more.
+    pub(crate) silent: u16,
+    /// Another cluster answers.
+    pub(crate) alien: u16,
+    /// A member lags behind: it does not know a revision that was pinned, and its answers to polls
+    /// come in another order than they were asked for.
+    pub(crate) stale: u16,
+    /// A watch that has nothing to bring says how far it is.
+    pub(crate) progress: u16,
+    /// A watch says that it is where it was long ago.
+    pub(crate) spurious: u16,
+    /// The members of the primary elect a leader.
+    pub(crate) election: u16,
 }
 
 impl Faults {
@@ -117,6 +220,23 @@ impl Faults {
         repair: 0,
         heals: false,
         pause: 0,
+        silent: 0,
+        alien: 0,
+        stale: 0,
+        progress: 0,
+        spurious: 0,
+        election: 0,
+    };
+
+    /// All that the network and the members of a cluster do to a connection.
+    pub(crate) const STRANGE: Self = Self {
+        silent: 4,
+        alien: 4,
+        stale: 15,
+        progress: 100,
+        spurious: 15,
+        election: 5,
+        ..Self::ALL
     };
 
     pub(crate) const ALL: Self = Self {
@@ -136,6 +256,7 @@ impl Faults {
         repair: 8,
         heals: true,
         pause: 2,
+        ..Self::NONE
     };
 
     /// All of it, on a primary so quiet that repairs come to something.
@@ -156,6 +277,7 @@ impl Faults {
         repair: 8,
         heals: false,
         pause: 2,
+        ..Self::NONE
     };
 }
 
@@ -180,6 +302,20 @@ pub(crate) struct World {
     /// What the standby can take, for the processes that are started from now on.
     pub(crate) judge: Option<JudgeValue>,
     last_whole: Option<PrimaryRevision>,
+    /// The incarnation of the primary whose history is mirrored.
+    mirrored_incarnation: u64,
+    /// Both are old: what a watch that begins at the compacted revision has of deletions there is
+    /// lost (etcd-io/etcd#19179).
+    pub(crate) loses_deletes: bool,
+    /// What all answers of both clusters come through.
+    pub(crate) link: Option<Link>,
+    pub(crate) broken: Broken,
+    /// How long things take, in milliseconds at most.
+    pub(crate) pace: u64,
+    /// Transactions that wrote mirrored keys.
+    pub(crate) landed: u64,
+    /// Keys that only the standby still has as they are: nothing may touch them.
+    pub(crate) protected: BTreeMap<Key, StandbyRevision>,
     /// Whether what happens is written down.
     pub(crate) tracing: bool,
     pub(crate) trace: Vec<String>,
@@ -219,6 +355,13 @@ impl World {
             operator: Operator::default(),
             judge: None,
             last_whole: None,
+            mirrored_incarnation: 0,
+            loses_deletes: false,
+            link: None,
+            broken: Broken::default(),
+            pace: 400,
+            landed: 0,
+            protected: BTreeMap::new(),
             tracing: false,
             trace: Vec::new(),
             decoded: RefCell::default(),
@@ -320,6 +463,9 @@ impl World {
         if self.rng.chance(faults.pause) {
             self.pause_or_resume();
         }
+        if self.rng.chance(faults.election) {
+            self.primary.elect();
+        }
         if self.rng.chance(faults.compact_primary) {
             let revision = self.primary.revision();
             let back = self.rng.below(3) as i64;
@@ -346,7 +492,11 @@ impl World {
         if self.runners.is_empty() || self.rng.chance(faults.zombie) {
             // The other one goes on, and does not know that it has been replaced.
             self.start_process();
-            if self.runners.len() > 3 {
+            if self.rng.below(4) == 0 {
+                // Nor does the one that has replaced it.
+                self.start_process();
+            }
+            while self.runners.len() > 3 {
                 self.runners.remove(0);
             }
         }
@@ -378,20 +528,24 @@ impl World {
     }
 
     fn step_runner(&mut self, runner: &mut Runner) {
-        runner.now += Duration::from_millis(self.rng.below(400));
+        runner.now += Duration::from_millis(self.rng.below(self.pace));
         while let Some(effect) = runner.planner.poll_effect() {
+            runner.count(&effect);
             match effect {
                 Effect::Forget => {
                     let pending = std::mem::take(&mut runner.pending);
                     self.abandon(&pending, runner.planner.status().epoch);
                     runner.watch = None;
                     runner.standby_watch = None;
+                    (runner.silent, runner.standby_silent) = (false, false);
                 }
                 Effect::Watch { range, from } | Effect::Rewatch { range, from } => {
                     runner.watch = Some((range, from));
+                    (runner.silent, runner.opened.0) = (false, Some(from));
                 }
                 Effect::WatchStandby { range, from } | Effect::RewatchStandby { range, from } => {
                     runner.standby_watch = Some((range, from));
+                    (runner.standby_silent, runner.opened.1) = (false, Some(from));
                 }
                 effect => runner.pending.push(effect),
             }
@@ -399,18 +553,8 @@ impl World {
         match self.rng.below(12) {
             0 => runner.handle(Input::Tick),
             // As it is with a real one, much may happen before the answer is there.
-            1 => match runner.asked.take() {
-                None => runner.asked = Some((runner.now, self.primary.head())),
-                Some((asked_at, head)) => {
-                    runner.handle(Input::PrimaryHead { asked_at, head: Ok(head) });
-                }
-            },
-            2 => {
-                let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
-                let (epoch, control) = (get(&self.own.epoch), get(&self.own.control));
-                let read = OrdersRead { head: self.standby.head(), epoch, control };
-                runner.handle(Input::Orders { asked_at: runner.now, answer: Ok(read) });
-            }
+            1 => self.poll_primary(runner),
+            2 => self.poll_standby(runner),
             3 | 4 => self.step_watch(runner),
             5 => self.step_standby_watch(runner),
             _ if !runner.pending.is_empty() => {
@@ -427,13 +571,30 @@ impl World {
         if !runner.planner.wants_changes() {
             return;
         }
+        let broken = self.broken.watches.or_else(|| self.meets_alien());
+        if let Some(class) = broken {
+            runner.watch = None;
+            return runner.handle(Input::WatchEnded(Failure::new(class, "no watch")));
+        }
         if self.rng.chance(self.faults.watch_lost) {
             runner.watch = None;
             let failure = Failure::new(FailureClass::Retry, "the watch was lost");
             return runner.handle(Input::WatchEnded(failure));
         }
+        runner.silent |= self.rng.chance(self.faults.silent);
+        if runner.silent {
+            return;
+        }
+        if self.rng.chance(self.faults.spurious) && from.get() > 3 {
+            let position = PrimaryRevision::new(from.get() - 1 - self.rng.below(3) as i64);
+            return runner.handle(Input::Changed(Batch { groups: Vec::new(), position }));
+        }
         match self.primary.first_events_since(&range, from, 1 + self.rng.below(4) as usize) {
             Ok(mut groups) => {
+                if self.loses_deletes && runner.opened.0 == self.primary.compacted() {
+                    lose_deletes(&mut groups, runner.opened.0);
+                }
+                runner.opened.0 = None;
                 if self.rng.chance(self.faults.watch_repeats) && from.get() > 3 {
                     let back = PrimaryRevision::new(from.get() - 2);
                     let count = groups.len() + 2;
@@ -442,8 +603,18 @@ impl World {
                     }
                 }
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
+                    let position = self.primary.revision();
+                    if position >= from && self.rng.chance(self.faults.progress) {
+                        runner.watch = Some((range, position.next()));
+                        runner.handle(Input::Changed(Batch { groups, position }));
+                    }
                     return;
                 };
+                if self.rng.chance(self.faults.spurious) {
+                    // An event that was delivered before, after one that was not.
+                    let again = groups[self.rng.below(groups.len() as u64) as usize].clone();
+                    groups.push(again);
+                }
                 runner.watch = Some((range, position.next().max(from)));
                 runner.handle(Input::Changed(Batch { groups, position }));
             }
@@ -456,8 +627,21 @@ impl World {
 
     fn step_standby_watch(&mut self, runner: &mut Runner) {
         let Some((range, from)) = runner.standby_watch.clone() else { return };
+        let broken = self.broken.standby_watches.or_else(|| self.meets_alien());
+        if let Some(class) = broken {
+            runner.standby_watch = None;
+            return runner.handle(Input::StandbyWatchEnded(Failure::new(class, "no watch")));
+        }
+        runner.standby_silent |= self.rng.chance(self.faults.silent);
+        if runner.standby_silent {
+            return;
+        }
         match self.standby.first_events_since(&range, from, 1 + self.rng.below(6) as usize) {
-            Ok(groups) => {
+            Ok(mut groups) => {
+                if self.loses_deletes && runner.opened.1 == self.standby.compacted() {
+                    lose_deletes(&mut groups, runner.opened.1);
+                }
+                runner.opened.1 = None;
                 let Some(position) = groups.last().map(|group: &Group<_>| group.revision) else {
                     return;
                 };
@@ -472,14 +656,27 @@ impl World {
     }
 
     fn answer(&mut self, runner: &mut Runner, effect: Effect) {
-        let fails = self.rng.chance(self.faults.read_fails);
-        let failed = || Failure::new(FailureClass::Retry, "no answer");
+        let alien = self.meets_alien();
+        let standing = self.broken.standing.or(alien);
+        let lags = self.rng.chance(self.faults.stale);
+        let class = match self.rng.chance(self.faults.read_fails) {
+            true => Some(FailureClass::Retry),
+            false => self.broken.reads.or(alien),
+        };
+        let (fails, class) = (class.is_some(), class.unwrap_or(FailureClass::Retry));
+        let failed = || Failure::new(class, "no answer");
+        let future = || Failure::new(FailureClass::Retry, "required revision is a future revision");
         let input = match effect {
+            Effect::ReadStanding if standing.is_some() => {
+                let peer = [Peer::Primary, Peer::Standby][self.rng.below(2) as usize];
+                let class = standing.unwrap_or(FailureClass::Retry);
+                Input::StandingFailed(peer, Failure::new(class, "no answer"))
+            }
             Effect::ReadStanding if fails => Input::StandingFailed(Peer::Primary, failed()),
             Effect::ReadStanding => {
                 runner.looks.started(self.checkpoint().map(|(checkpoint, _)| checkpoint));
                 let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
-                Input::Standing(Box::new(Standing {
+                let mut standing = Standing {
                     primary: self.primary.position(),
                     standby: self.standby.head(),
                     epoch: get(&self.own.epoch),
@@ -488,18 +685,38 @@ impl World {
                     repair: get(&self.own.repair),
                     history: get(&self.own.history),
                     same: None,
-                }))
+                };
+                let alien = self.meets_alien().is_some();
+                // Before the first copy nothing tells the right one from another.
+                if alien && standing.checkpoint.is_some() {
+                    self.make_alien(&mut standing);
+                }
+                Input::Standing(Box::new(standing))
             }
+            Effect::ReadWitnesses { at: Some(_), .. } if lags => Input::Witnesses(Err(future())),
             Effect::ReadWitnesses { .. } if fails => Input::Witnesses(Err(failed())),
             Effect::ReadWitnesses { keys, at } => {
                 Input::Witnesses(self.primary.read_keys(&keys, at))
             }
+            Effect::ReadPrimary(request) if lags && request.at.is_some() => {
+                Input::PrimaryPage(Err(future()))
+            }
+            Effect::ReadStandby(request) if lags && request.at.is_some() => {
+                Input::StandbyPage(Err(future()))
+            }
+            Effect::FetchPrimary { at: Some(_), .. } if lags => Input::Fetched(Err(future())),
+            Effect::ReadLedger(_) if fails => Input::LedgerPage(Err(failed())),
+            Effect::FetchPrimary { .. } if fails => Input::Fetched(Err(failed())),
             Effect::ReadLedger(request) => Input::LedgerPage(self.standby.read_page(&request)),
             Effect::ReadPrimary(_) if fails => Input::PrimaryPage(Err(failed())),
-            Effect::ReadPrimary(request) => Input::PrimaryPage(self.primary.read_page(&request)),
+            Effect::ReadPrimary(request) => {
+                let page = self.primary.read_page(&request);
+                Input::PrimaryPage(self.carry(runner, page))
+            }
             Effect::ReadStandby(_) if fails => Input::StandbyPage(Err(failed())),
             Effect::ReadStandby(request) => {
                 let page = self.standby.read_page(&request);
+                let page = self.carry(runner, page);
                 runner.looks.looked(&request, &page);
                 Input::StandbyPage(page)
             }
@@ -525,6 +742,12 @@ impl World {
         let faults = self.faults;
         let work = self.work(&runner.looks, &txn);
         self.judge_sent(work, &runner.looks, &txn);
+        if let Some(class) = self.broken.commits.or_else(|| self.meets_alien()) {
+            return runner.handle(Input::CommitFailed(Failure::new(class, "refused")));
+        }
+        if self.broken.refused {
+            return runner.handle(Input::Refused);
+        }
         if self.rng.chance(faults.request_lost) {
             return runner.handle(Input::CommitFailed(Failure::unknown("lost on the way")));
         }
@@ -542,6 +765,85 @@ impl World {
             Ok(Commit::Refused) => Input::Refused,
             Err(failure) => Input::CommitFailed(failure),
         });
+    }
+
+    /// Asks the primary for its head, or hears an answer: often one that is late, and from a member
+    /// that lags perhaps not the next one.
+    fn poll_primary(&mut self, runner: &mut Runner) {
+        let behind = self.rng.chance(self.faults.stale * 10);
+        if runner.asked.is_empty() || (behind && runner.asked.len() < 4) {
+            let head = match self.broken.reads.or_else(|| self.meets_alien()) {
+                Some(class) => Err(Failure::new(class, "no answer")),
+                None => Ok(self.primary.head()),
+            };
+            return runner.asked.push_back((runner.now, head));
+        }
+        if self.faults.election > 0 && self.rng.below(4) == 0 {
+            return runner.handle(Input::PrimaryPosition(self.primary.position()));
+        }
+        let last = runner.asked.len() - 1;
+        let answer = runner.asked.remove(if behind { last } else { 0 });
+        let Some((asked_at, head)) = answer else { return };
+        runner.handle(Input::PrimaryHead { asked_at, head });
+    }
+
+    /// The same for the standby's orders.
+    fn poll_standby(&mut self, runner: &mut Runner) {
+        let behind = self.rng.chance(self.faults.stale * 10);
+        let late = self.rng.below(2) == 0;
+        if runner.orders.is_empty() || (behind && runner.orders.len() < 4) {
+            let get = |key: &Key| self.standby.get(key.as_bytes()).cloned();
+            let (epoch, control) = (get(&self.own.epoch), get(&self.own.control));
+            let read = OrdersRead { head: self.standby.head(), epoch, control };
+            let answer = match self.broken.reads.or_else(|| self.meets_alien()) {
+                Some(class) => Err(Failure::new(class, "no answer")),
+                None => Ok(read),
+            };
+            runner.orders.push_back((runner.now, answer));
+            if late {
+                return;
+            }
+        }
+        let last = runner.orders.len() - 1;
+        let answer = runner.orders.remove(if behind { last } else { 0 });
+        let Some((asked_at, answer)) = answer else { return };
+        runner.handle(Input::Orders { asked_at, answer });
+    }
+
+    /// Another cluster answers, and the link notices.
+    fn meets_alien(&mut self) -> Option<FailureClass> {
+        let meets = self.faults.alien > 0 && self.rng.chance(self.faults.alien);
+        meets.then_some(FailureClass::OtherCluster)
+    }
+
+    /// Another cluster stands in the place of one of the two.
+    fn make_alien(&mut self, standing: &mut Standing) {
+        if self.rng.below(2) == 0 {
+            standing.primary.head.cluster = ClusterId::new(9);
+            return;
+        }
+        let (cluster, revision) = (ClusterId::new(8), StandbyRevision::new(1));
+        standing.standby = Head { cluster, revision };
+        let records = [&mut standing.epoch, &mut standing.checkpoint, &mut standing.control];
+        records.into_iter().for_each(|record| *record = None);
+        (standing.repair, standing.history) = (None, None);
+    }
+
+    /// A page comes as fast as the link carries it, or not at all.
+    fn carry<R>(
+        &self,
+        runner: &mut Runner,
+        page: Result<Page<R>, Failure>,
+    ) -> Result<Page<R>, Failure> {
+        let (Some(link), Ok(carried)) = (self.link, &page) else { return page };
+        let bytes: usize = carried.entries.iter().map(|e| e.key.len() + e.value.len()).sum();
+        let takes = Duration::from_millis(bytes as u64 * 1_000 / link.bytes_per_second);
+        runner.now += takes.min(link.deadline);
+        if takes > link.deadline {
+            let failure = Failure::new(FailureClass::Retry, "no answer in time");
+            return Err(failure.because(FailureCause::TimedOut));
+        }
+        page
     }
 
     /// The standby applies a transaction; then the judge looks.
@@ -566,6 +868,10 @@ impl World {
             if committed.revision > before {
                 invariant_only_the_newest_epoch_writes(epoch, newest);
             }
+            if txn.writes.len() > committed.skipped.len() {
+                self.landed += 1;
+            }
+            self.invariant_what_is_protected_is_untouched();
             self.judge(txn, committed);
         }
         landed
@@ -612,7 +918,8 @@ impl World {
     /// I1, I2, I3, I4: what a whole checkpoint says is so, and it never goes back.
     fn invariant_a_whole_checkpoint_is_a_pair(&mut self) {
         let Some((checkpoint, written_at)) = self.checkpoint() else { return };
-        if !checkpoint.is_whole() {
+        // What was written under a history that is gone can't be compared with it.
+        if !checkpoint.is_whole() || self.primary.incarnation() != self.mirrored_incarnation {
             return;
         }
         let primary = self.mirrored(self.primary_in_scope(checkpoint.revision));
@@ -661,6 +968,14 @@ impl World {
         }
     }
 
+    /// I10: nothing is deleted or overwritten that only the standby still has.
+    fn invariant_what_is_protected_is_untouched(&self) {
+        for (key, revision) in &self.protected {
+            let entry = self.standby.get(key.as_bytes());
+            assert_eq!(entry.map(|entry| entry.modified), Some(*revision), "{key} was newer here");
+        }
+    }
+
     /// Lets the mirrors run, without load or faults, until one says what is wanted.
     pub(crate) fn run_until(&mut self, wanted: impl Fn(&Status) -> bool) -> Status {
         for _ in 0..20_000 {
@@ -698,9 +1013,22 @@ impl World {
         self.change_control(|control| control.accept = accept);
     }
 
+    /// The primary has lost what the standby still has: nothing may touch that from now on.
+    pub(crate) fn protect(&mut self) {
+        let primary = self.primary_in_scope(self.primary.revision());
+        let standby = self.standby_in_scope(self.standby.revision());
+        for (key, value) in standby {
+            let lost = primary.get(&key) != Some(&value) && !self.foreign.contains_key(&key);
+            if let (true, Some(entry)) = (lost, self.standby.get(key.as_bytes())) {
+                self.protected.insert(key, entry.modified);
+            }
+        }
+    }
+
     /// What was promised of the old history does not bind the new one.
     pub(crate) fn forget_history(&mut self) {
         self.last_whole = None;
+        self.mirrored_incarnation = self.primary.incarnation();
     }
 
     /// Ends the faults and the load, and waits until a mirror follows at the primary's head.
@@ -723,6 +1051,14 @@ impl World {
         }
         panic!("it did not settle: {:?}", self.runners[0].planner.status());
     }
+}
+
+/// Drops the deletions of one revision.
+fn lose_deletes<R: Revision>(groups: &mut Vec<Group<R>>, at: Option<R>) {
+    for group in groups.iter_mut().filter(|group| Some(group.revision) == at) {
+        group.changes.retain(|change| matches!(change, Change::Put(_)));
+    }
+    groups.retain(|group| !group.changes.is_empty());
 }
 
 /// I5.

@@ -71,10 +71,10 @@ pub(super) fn retry_later(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// A page, or its style: it may load a style from here, and nothing else.
+/// A page, its style or its script: it may load these and itself from here, and nothing else.
 pub(super) fn styled(body: impl Into<Body>, kind: &'static str) -> Response<Body> {
-    const POLICY: &str = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'";
+    const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
     let mut response = answer(StatusCode::OK, kind, body);
     let policy = HeaderValue::from_static(POLICY);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);

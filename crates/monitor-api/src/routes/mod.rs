@@ -22,7 +22,7 @@ pub use self::source::{Room, Sources};
 use crate::check::one_line;
 use crate::health::{Check, liveness, readiness, verbose};
 use crate::metrics::{Exposition, render};
-use crate::page::{STYLE, page};
+use crate::page::{SCRIPT, STYLE, page};
 
 /// The most characters of a path that an answer repeats.
 const PATH_CHARS_MAX: usize = 200;
@@ -50,6 +50,7 @@ pub fn router(sources: Sources) -> Router {
     Router::new()
         .route("/", get(index))
         .route("/page.css", get(|| async { styled(STYLE, "text/css; charset=utf-8") }))
+        .route("/page.js", get(|| async { styled(SCRIPT, "text/javascript; charset=utf-8") }))
         .route("/check", get(check::check).head(check::last_check))
         .route("/metrics", get(metrics))
         .route("/api/v1/status", get(status_json))

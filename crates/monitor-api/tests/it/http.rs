@@ -241,7 +241,15 @@ async fn the_page_shows_the_mirror_and_hides_no_markup_of_others() {
     assert!(page.contains("Last checks") && page.contains("drift: "), "{page}");
     assert!(page.contains("Differences"), "{page}");
     assert!(page.contains("<a href=\"/metrics\">"), "{page}");
-    assert_eq!(status(&server.request("GET", "/page.css").await), "200");
+    // What an accessibility check asks for: one landmark around it all, and no reload by itself.
+    assert!(!page.to_ascii_lowercase().contains("http-equiv"), "{page}");
+    assert!(!answer.to_ascii_lowercase().contains("\nrefresh:"), "{answer}");
+    let (before, rest) = page.split_once("<main>").unwrap();
+    assert!(!before.contains("<h1") && !before.contains("<table"), "{before}");
+    assert_eq!(rest.split_once("</main>").unwrap().1.trim(), "");
+    for beside in ["/page.css", "/page.js"] {
+        assert_eq!(status(&server.request("GET", beside).await), "200");
+    }
     let plain = server.exchange("GET / HTTP/1.0\r\nHost: x\r\nAccept: text/plain\r\n\r\n").await;
     assert!(body(&plain).contains("/api/v1/checks"), "{plain}");
 }

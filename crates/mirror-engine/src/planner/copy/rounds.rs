@@ -8,7 +8,7 @@ use etcd_mvcc::{
 use super::Stage;
 use crate::planner::comparison::Pins;
 use crate::planner::order::Queue;
-use crate::planner::round::{DELETIONS_MAX, Lane, note_entry};
+use crate::planner::round::{DELETIONS_MAX, Lane};
 use crate::planner::{Effect, Peer, Phase, Planner, Then};
 use crate::record::{Checkpoint, CopyPosition, Phase as Stored, Witness};
 
@@ -41,7 +41,6 @@ impl Planner {
     /// Deletes what is stale before anything is compared: the standby has been out of space. `true`
     /// while that goes on.
     fn frees_space(&mut self) -> bool {
-        let limits = self.settings.txn;
         let quiet = self.in_flight.is_none();
         let Phase::Copying(copying) = &mut self.phase else { return false };
         let Stage::Round(round) = &mut copying.stage else { return false };
@@ -50,9 +49,7 @@ impl Planner {
         }
         round.frees = !round.stale.is_empty();
         if round.frees {
-            let deletions = round.stale.take(limits.ops);
-            let record = self.copy_record();
-            self.commit(Then::RoundApplied, deletions, record);
+            self.commit_deletions();
             return true;
         }
         false
@@ -60,7 +57,7 @@ impl Planner {
 
     /// Works through what has been read, as far as there is room for what comes of it.
     fn compare(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         while !round.is_full(&limits) && !round.compared_all {
@@ -137,7 +134,7 @@ impl Planner {
     }
 
     fn fetch(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let Stage::Round(round) = &mut copying.stage else { return };
         if round.compared_all && round.lane == Lane::All {
@@ -170,7 +167,7 @@ impl Planner {
             }
             Err(failure) => return self.on_failure(Peer::Primary, &failure),
         };
-        let (witnesses, held) = (&mut round.witnesses, &mut round.held);
+        let held = &mut round.held;
         let book = &mut round.book;
         let withheld = &mut self.withheld;
         let (scope, own, ledger) = (&self.scope, &self.own, &mut self.ledger);
@@ -179,7 +176,6 @@ impl Planner {
         // What was deleted at a newer pin, the next round finds surplus.
         let pinned = !round.unpinned && round.comparison.is_at_one_pin();
         let room = round.queue.fetched(scope, entries, pinned, |wanted, entry| {
-            note_entry(witnesses, &entry.key, entry);
             if book.wants(entry.modified, entry.created) {
                 book.note(Witness::from(entry));
             }
@@ -201,7 +197,7 @@ impl Planner {
 
     /// Sends the next transaction of the round, if one is due, or closes it.
     fn apply_round(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Copying(copying) = &mut self.phase else { return };
         let unfused = copying.unfused;
         let Stage::Round(round) = &mut copying.stage else { return };
@@ -224,15 +220,24 @@ impl Planner {
             }
         }
         if !round.stale.is_empty() {
-            let deletions = round.stale.take(limits.ops);
-            let record = self.copy_record();
-            return self.commit(Then::RoundApplied, deletions, record);
+            return self.commit_deletions();
         }
         if self.ledger.has_pending() || self.withheld.has_pending() {
             let record = self.copy_record();
             return self.commit(Then::RoundApplied, Vec::new(), record);
         }
         self.close_round();
+    }
+
+    fn commit_deletions(&mut self) {
+        let limits = self.txn_limits();
+        let Some(record) = self.copy_record() else { return };
+        let room = self.room(&record).min(limits.bytes);
+        let Phase::Copying(copying) = &mut self.phase else { return };
+        let Stage::Round(round) = &mut copying.stage else { return };
+        let deletions = round.stale.take(limits.ops, room);
+        let record = self.copy_record();
+        self.commit(Then::RoundApplied, deletions, record);
     }
 
     /// What goes first is written: now the round looks at everything, at the same revision.
@@ -264,7 +269,7 @@ impl Planner {
     }
 
     fn commit_writes(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some(before) = self.copy_record() else { return };
         let room = self.room(&before);
         let Phase::Copying(copying) = &mut self.phase else { return };
@@ -320,8 +325,8 @@ impl Planner {
         let Stage::Round(round) = &mut copying.stage else { return };
         let Some(Pins { first, last }) = round.comparison.pins() else { return };
         if first == last && !round.again && !round.left_over {
-            let witnesses = std::mem::take(&mut round.witnesses);
             self.book = std::mem::take(&mut round.book);
+            let witnesses = self.book.summary();
             // A resumed round has not seen what lies before its cursor.
             self.book_stored = None;
             self.ledger.close_gaps();
@@ -330,8 +335,8 @@ impl Planner {
             return self.commit(Then::CopyClosed, Vec::new(), Some(record));
         }
         let since = if round.again { None } else { Some(first) };
-        let witnesses = std::mem::take(&mut round.witnesses);
         self.book = std::mem::take(&mut round.book);
+        let witnesses = self.book.summary();
         if let Some(checkpoint) = &mut self.checkpoint {
             checkpoint.witnesses = witnesses;
         }

@@ -17,7 +17,7 @@ use super::ledger::Touch;
 use super::repair::Repair;
 use super::stall::WatchMeter;
 use super::{Effect, Peer, Phase, Planner, Then};
-use crate::history::{is_newer, note};
+use crate::history::note;
 use crate::record::{Checkpoint, Phase as Stored, Witness};
 use crate::settings::Coalesce;
 use crate::status::State;
@@ -245,24 +245,26 @@ impl Planner {
         if self.begin_repair() || self.begin_healing() {
             return;
         }
-        let now = self.now;
+        let (now, limits) = (self.now, self.txn_limits());
         let room = self.wants_changes();
+        let book_is_due = self.book_is_due();
         let Phase::Following(following) = &mut self.phase else { return };
         if following.gathers.is_some_and(|head| following.seen < head) && room {
             return;
         }
         following.gathers = None;
-        let limits = &self.settings.txn;
         // A value that could not be written may have been replaced or deleted since.
         let blocked = self.write_blocked || self.out_of_space;
         let coalesce = if blocked { Coalesce::Always } else { self.settings.coalesce };
-        if let Some(batch) = next_batch(&mut following.backlog, coalesce, limits) {
+        if let Some(batch) = next_batch(&mut following.backlog, coalesce, &limits) {
             following.backlog_bytes = following.backlog.iter().map(|waiting| waiting.bytes).sum();
             return self.commit_batch(batch);
         }
         let quiet = now.saturating_sub(following.committed_at);
         let due = quiet >= self.settings.idle_checkpoint;
         let entries = self.ledger.has_pending() || self.withheld.has_pending();
+        // What was noted is stored soon after a burst of changes has ended.
+        let entries = entries || book_is_due;
         let entries_due = entries && quiet >= LEDGER_WAITS;
         let Some(checkpoint) = &self.checkpoint else { return };
         if !checkpoint.is_whole() {
@@ -277,8 +279,9 @@ impl Planner {
         if (moved && due) || entries_due {
             let revision = following.seen;
             let mut record = Checkpoint { revision, ..checkpoint.clone() };
-            retain_in_scope(&self.scope, &mut record.witnesses);
+            record.witnesses = self.book.summary();
             if let Some(newest) = following.newest.take() {
+                // Out of scope or not: good for this one checkpoint.
                 note(&mut record.witnesses, newest);
             }
             self.commit_idle(Some(record));
@@ -293,16 +296,8 @@ impl Planner {
     }
 
     fn commit_batch(&mut self, mut batch: Waiting) {
-        let Some(checkpoint) = &self.checkpoint else { return };
-        let mut witnesses = checkpoint.witnesses.clone();
-        retain_in_scope(&self.scope, &mut witnesses);
-        for change in &batch.changes {
-            witnesses.retain(|witness| witness.key != change.primary_key);
-            if is_newer(&witnesses, change.modified) {
-                note(&mut witnesses, Witness::from(change));
-            }
-        }
         self.book.note_all(&batch.changes, |change: &Placed| &change.primary_key);
+        let witnesses = self.book.summary();
         let (own, scope, withheld) = (&self.own, &self.scope, &mut self.withheld);
         let ledger = &self.ledger;
         let mut came = false;
@@ -329,7 +324,7 @@ impl Planner {
         let writes: Vec<Write> = batch.changes.into_iter().map(|change| change.op.into()).collect();
         let bytes: usize = writes.iter().map(write_bytes).sum();
         let revision = batch.revision;
-        if bytes > self.room(checkpoint) {
+        if bytes > self.room(checkpoint) || writes.len() > self.ops_room() {
             let torn = Torn { revision, writes: writes.into(), witnesses, marked: false };
             if let Phase::Following(following) = &mut self.phase {
                 following.torn = Some(torn);
@@ -357,12 +352,6 @@ impl Planner {
             self.start_over("an owner has come that others waited for");
         }
     }
-}
-
-/// Drops the witness that is out of scope: whether its key has changed since is not kept track of,
-/// so it is good for the one checkpoint only that it was noted for.
-fn retain_in_scope(scope: &keyspace_filter::Scope, witnesses: &mut Vec<Witness>) {
-    witnesses.retain(|witness| scope.admits(witness.key.as_bytes()));
 }
 
 /// Filters and spells a revision's changes for the standby.

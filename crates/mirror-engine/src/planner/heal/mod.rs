@@ -86,7 +86,7 @@ impl Planner {
 
     /// Nothing is on its way to the standby.
     pub(super) fn pump_healing(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some(healing) = self.healing() else { return };
         // Not every object was seen: nobody is an orphan.
         let (orphans, left) = healing.queue.release(true);
@@ -107,7 +107,7 @@ impl Planner {
     }
 
     fn commit_healing(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let room = self.room(&checkpoint);
         let unnamed = self.ledger.is_unnamed();

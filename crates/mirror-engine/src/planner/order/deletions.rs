@@ -5,6 +5,9 @@ use etcd_mvcc::{Entry, Expect, Key, Op, StandbyRevision, Write};
 use super::kin::{Kin, Kinds};
 use super::levels::{Node, in_order};
 
+/// What a guarded deletion takes in a request beside its key, which it names twice.
+const DELETION_BYTES: usize = 48;
+
 /// Keys of the standby that wait to be deleted.
 ///
 /// A live standby deletes for itself what has lost its owner, finalizers and all; it is spared the
@@ -51,10 +54,17 @@ impl Deletions {
         self.keys.is_empty()
     }
 
-    /// Takes the next ones, at most so many, unless somebody else has written them since.
-    pub(crate) fn take(&mut self, most: usize) -> Vec<Write> {
+    /// Takes the next ones, at most so many and within so many bytes, but always one, unless
+    /// somebody else has written them since.
+    pub(crate) fn take(&mut self, most: usize, room: usize) -> Vec<Write> {
         self.sort();
-        let from = self.keys.len().saturating_sub(most);
+        let mut left = room;
+        let fitting = self.keys.iter().rev().take(most).take_while(|doomed| {
+            let rest = left.checked_sub(DELETION_BYTES + 2 * doomed.key.len());
+            left = rest.unwrap_or(0);
+            rest.is_some()
+        });
+        let from = self.keys.len().saturating_sub(fitting.count().max(1));
         let taken = self.keys.drain(from..).rev().map(|Doomed { key, modified, .. }| Write {
             op: Op::Delete { key },
             expect: Some(Expect::ModifiedAt(modified)),
@@ -113,7 +123,9 @@ mod tests {
     fn taken(mut deletions: Deletions, most: usize) -> Vec<String> {
         let mut names = Vec::new();
         while !deletions.is_empty() {
-            names.extend(deletions.take(most).iter().map(|write| write.op.key().to_string()));
+            names.extend(
+                deletions.take(most, usize::MAX).iter().map(|write| write.op.key().to_string()),
+            );
         }
         names
     }

@@ -121,7 +121,7 @@ impl Mend {
         let (orphans, left) = self.queue.release(true);
         debug_assert!(orphans.is_empty() && !left, "{orphans:?}");
         self.queue.skip_released(done);
-        let deletions = self.deletions.take(DELETIONS_MAX);
+        let deletions = self.deletions.take(DELETIONS_MAX, usize::MAX);
         self.waiting = Some(self.queue.released() + deletions.len() as u64);
         let done = usize::try_from(done).unwrap_or(usize::MAX);
         deletions.into_iter().skip(done).for_each(|write| self.queue.outbox.push(write));
@@ -189,7 +189,7 @@ impl Planner {
     }
 
     fn find_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(repair) = &mut following.repair else { return };
         if let Stage::Mend(mend) = &mut repair.stage {
@@ -198,7 +198,7 @@ impl Planner {
     }
 
     fn fetch_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let Some((record, mend)) = self.mend() else { return };
         let at = Some(record.revision);
         let Some(keys) = mend.queue.next_fetch(&limits) else { return };
@@ -226,7 +226,7 @@ impl Planner {
     }
 
     fn send_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let (scope, sizes, order) = (self.scope.clone(), self.page_sizes, self.settings.order);
         let Some((record, mend)) = self.mend() else { return };
         let outbox = &mend.queue.outbox;
@@ -250,7 +250,7 @@ impl Planner {
     }
 
     fn commit_mends(&mut self) {
-        let limits = self.settings.txn;
+        let limits = self.txn_limits();
         let begun = self.repairs.begun().is_some();
         let unnamed = self.ledger.is_unnamed();
         let Some(checkpoint) = self.checkpoint.clone() else { return };

@@ -100,6 +100,13 @@ impl Planner {
                 );
                 self.hold(standing, GuardKind::ScopeChanged, reason);
             }
+            // Evidence fades: the log and the revision of a history that was refuted go past what was
+            // mirrored, and compaction takes the rest.
+            Judgement::Proven(proof) if self.refuted && !proof.exact => {
+                let reason =
+                    format!("{}, but the primary has shown another history before", proof.evidence);
+                self.hold(standing, GuardKind::HistoryUnproven, reason);
+            }
             Judgement::Proven(proof) => {
                 standing.proof = Some(proof);
                 self.claim(standing);

@@ -91,6 +91,8 @@ impl Planner {
         }
         self.epoch_seen = Some(seen(epoch.as_ref()));
         self.checkpoint_modified = seen(checkpoint.as_ref());
+        // A poll that was asked before may answer with older orders: the last one but one again.
+        self.orders_read = self.now;
         if let Err(error) = self.read_orders(control.as_ref(), repair.as_ref()) {
             return self.hold_until_mended(GuardKind::CheckpointUnreadable, error.to_string());
         }
@@ -260,6 +262,8 @@ impl Planner {
             deletes: 0,
             bytes: 0,
             keys: Vec::new(),
+            ops: own.len(),
+            request_bytes: 0,
             repair: None,
         });
         self.effects.push_back(Effect::Commit(Txn { guard, writes: Vec::new(), own }));
@@ -318,6 +322,7 @@ impl Planner {
     }
 
     fn begin(&mut self, standing: Judged) {
+        self.refuted = false;
         let seen = raft_seen(&standing.primary);
         let goes_on = standing.checkpoint.is_some() && !standing.accepted;
         self.raft = if goes_on { seen.or(self.raft) } else { seen };
@@ -354,6 +359,7 @@ impl Planner {
         };
         self.checkpoint = Some(checkpoint.clone());
         if standing.accepted {
+            self.book_void = true;
             let accounted = checkpoint.accounted.clone();
             self.checkpoint = Some(Checkpoint { accounted, ..self.blank(cluster) });
             return self.copy(Copying::accepted(self), "accepted");

@@ -1,0 +1,12 @@
+//! Limits of clusters and links that nobody has told the mirror, on real etcds: it learns them.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::large_futures,
+    clippy::unwrap_used,
+    reason = "helpers of tests are tests, and a test may be large"
+)]
+
+mod operations;
+mod pages;
+mod support;
+mod thin;
