@@ -86,12 +86,6 @@ impl Identified for LeaseTimeToLiveResponse {
     }
 }
 
-impl Identified for AlarmResponse {
-    fn origin(&self) -> Origin {
-        Origin::of(self.0.header.as_ref())
-    }
-}
-
 impl Identified for StatusResponse {
     fn origin(&self) -> Origin {
         Origin::of(self.0.header.as_ref())
