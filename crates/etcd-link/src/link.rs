@@ -123,11 +123,6 @@ impl Link {
         Patience { intent: Intent::Read, limit, proof: false }
     }
 
-    /// What to expect of a read that asks for other things on the way.
-    pub(crate) fn reading_more(&self) -> Patience {
-        Patience { limit: self.settings.request_timeout.mul_f32(1.5), ..self.reading() }
-    }
-
     /// What to expect of a watch that is opened.
     pub(crate) fn watching(&self) -> Patience {
         Patience { proof: true, ..self.reading() }

@@ -107,7 +107,7 @@ impl Link {
     pub(crate) async fn position<R: Revision>(&self) -> Result<Position<R>, Failure> {
         let limit = self.settings.request_timeout / 4;
         let answer = self
-            .call(&self.reads, self.reading_more(), |mut member| {
+            .call(&self.reads, self.reading(), |mut member| {
                 let key = self.settings.probe_key.as_bytes().to_vec();
                 async move {
                     let before = status(&mut member, limit).await;

@@ -110,7 +110,7 @@ async fn a_request_up_to_the_byte_limit_is_taken_and_one_beyond_it_is_too_large(
 
 /// The write that crosses the quota is answered with an error and applied all the same.
 #[tokio::test]
-async fn out_of_space_is_blocked_with_an_unknown_outcome() {
+async fn out_of_space_is_told_with_an_unknown_outcome() {
     let etcd = Etcd::start(&["--quota-backend-bytes", "4194304"]).await;
     let standby = etcd.standby();
     let big = "x".repeat(400_000);
@@ -125,7 +125,7 @@ async fn out_of_space_is_blocked_with_an_unknown_outcome() {
         }
     }
     let failure = refused.expect("the quota is reached");
-    assert_eq!((failure.class, failure.outcome_unknown), (FailureClass::Blocked, true));
+    assert_eq!((failure.class, failure.outcome_unknown), (FailureClass::NoSpace, true));
     let keys = [Key::from("/registry/0"), Key::from("/registry/1")];
     assert_eq!(standby.read_keys(&keys, None).await.unwrap().iter().flatten().count(), 2);
 }
