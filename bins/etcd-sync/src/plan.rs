@@ -9,6 +9,7 @@ use etcd_mvcc::{Key, Revision as _};
 use indicatif::HumanBytes;
 use mirror_config::output::{self, Format};
 use mirror_config::{Config, Exit, Failure, parts};
+use mirror_engine::history::{Judgement, Refutation};
 use mirror_engine::{Amount, DeleteFuse, GroupCount, GroupName, PlanError, PlanReport};
 use serde_json::{Value, json};
 
@@ -68,7 +69,13 @@ fn refused(error: &PlanError) -> Failure {
     }
 }
 
-fn verdict(plan: &PlanReport) -> (&'static str, &'static str, Vec<String>) {
+fn verdict(plan: &PlanReport) -> (&'static str, &str, Vec<String>) {
+    if let Some(Judgement::Refuted(Refutation { evidence, .. }) | Judgement::Undecided(evidence)) =
+        &plan.history
+    {
+        // A run judges for itself, and names the digest that releases it.
+        return ("action-needed", evidence, vec!["etcd-sync status".to_owned()]);
+    }
     if plan.needs_accept {
         let accept = format!("etcd-sync resync --accept {}", plan.digest);
         return ("action-needed", "a run would delete more than the guard allows", vec![accept]);
@@ -110,6 +117,7 @@ fn as_json(plan: &PlanReport, by: Option<By>) -> Value {
         "deletes_shown": plan.deletes_shown.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "foreign": plan.foreign,
         "needs_accept": plan.needs_accept,
+        "history": history(plan),
         "digest": plan.digest.to_string(),
         "rules": rules,
     });
@@ -151,6 +159,7 @@ fn as_text(plan: &PlanReport, by: Option<By>) -> String {
         ("different", format!("{} keys would be overwritten", plan.different)),
         ("stale", format!("{} keys would be deleted", plan.deletes)),
         ("foreign", format!("{} keys that others made stay", plan.foreign)),
+        ("history", history(plan)),
         ("digest", plan.digest.to_string()),
     ]);
     let mut text = table::aligned(&lines);
@@ -168,6 +177,16 @@ fn as_text(plan: &PlanReport, by: Option<By>) -> String {
         );
     }
     text
+}
+
+/// What is known of the primary's history.
+fn history(plan: &PlanReport) -> String {
+    match &plan.history {
+        None => "no checkpoint to hold it against".to_owned(),
+        Some(Judgement::Proven(proof)) => format!("proven: {}", proof.evidence),
+        Some(Judgement::Refuted(refutation)) => format!("refuted: {}", refutation.evidence),
+        Some(Judgement::Undecided(reason)) => format!("not decided: {reason}"),
+    }
 }
 
 /// Writes counts in columns: the numbers first, as names may be long.
