@@ -28,6 +28,7 @@ fn field(flag: &str) -> String {
         "rules" => "scope.rules_file".to_owned(),
         "allow" => "guard.allow".to_owned(),
         "preset" | "dest_prefix" | "no_dest_prefix" | "etcd_prefix" => format!("scope.{name}"),
+        "request_timeout" | "keepalive_interval" | "max_txn_ops" => format!("connection.{name}"),
         "coalesce" | "max_request_bytes" | "order" => format!("apply.{name}"),
         _ => ["primary", "standby", "guard", "heal", "leader", "log"]
             .into_iter()

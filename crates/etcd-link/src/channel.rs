@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
 use etcd_client::{LeaseClient, MaintenanceClient, WatchClient};
@@ -33,6 +34,8 @@ pub(crate) struct Clients {
     pub(crate) maintenance: MaintenanceClient,
     /// When anything was heard over the connection.
     pub(crate) line: Heard,
+    /// How long it may be silent before it is asked for a sign of life.
+    pub(crate) keep_alive: Duration,
 }
 
 /// A member, and the connection that was used to ask it.
@@ -109,6 +112,7 @@ impl Lane {
         &self,
         settings: &Arc<Settings>,
         token: &Token,
+        keep_alive: Duration,
     ) -> Result<Member, etcd_client::Error> {
         let index = self.current.load(Ordering::Relaxed) % self.slots.len().max(1);
         let Some(slot) = self.slots.get(index) else {
@@ -127,7 +131,8 @@ impl Lane {
                 return Ok(member(&open, clients));
             }
         }
-        let made = Box::pin(clients(&slot.endpoint, settings.clone(), token.clone())).await?;
+        let made =
+            Box::pin(clients(&slot.endpoint, settings.clone(), token.clone(), keep_alive)).await?;
         let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
         let clients = open.clients.get_or_insert(made).clone();
         Ok(member(&open, &clients))
@@ -169,6 +174,16 @@ impl Lane {
         let next = (current + 1) % self.slots.len().max(1);
         let _ = self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
     }
+
+    /// Gives up all connections that are asked for a sign of life at this interval, or more often.
+    pub(crate) fn hang_up_at(&self, keep_alive: Duration) {
+        for slot in &self.slots {
+            let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+            if open.clients.as_ref().is_some_and(|clients| clients.keep_alive <= keep_alive) {
+                open.close();
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Lane {
@@ -182,13 +197,14 @@ async fn clients(
     endpoint: &Endpoint,
     settings: Arc<Settings>,
     token: Token,
+    keep_alive: Duration,
 ) -> Result<Clients, etcd_client::Error> {
     // tonic refuses https:// without a TLS configuration of its own; ours is in the connector.
     let http = format!("http://{}", endpoint.authority());
     let origin = endpoint.url().parse::<http::Uri>().map_err(etcd_client::Error::from)?;
     let transport = tonic::transport::Endpoint::from_shared(http)?
         .origin(origin)
-        .http2_keep_alive_interval(settings.keep_alive_interval)
+        .http2_keep_alive_interval(keep_alive)
         .keep_alive_timeout(settings.keep_alive_timeout)
         // etcd counts pings without a request in flight as abuse and hangs up after three.
         .keep_alive_while_idle(false)
@@ -230,6 +246,7 @@ async fn clients(
         auth: client.auth_client(),
         maintenance: client.maintenance_client(),
         line,
+        keep_alive,
     })
 }
 

@@ -22,6 +22,8 @@ pub struct FileConfig {
     pub primary: Peer,
     /// The etcd that is written.
     pub standby: Peer,
+    /// How both are asked.
+    pub connection: Connection,
     /// Which keys are mirrored.
     pub scope: Scope,
     /// Start by watching at this revision of the primary, without a base copy.
@@ -83,6 +85,27 @@ pub struct Peer {
     /// The file that holds the user's password.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub password_file: Option<PathBuf>,
+}
+
+/// How both clusters are asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, Args)]
+#[serde(default, deny_unknown_fields)]
+#[command(next_help_heading = "Connection")]
+pub struct Connection {
+    /// How long a request may go without a piece of its answer [default: 5s]
+    #[arg(long, env = "ETCD_SYNC_REQUEST_TIMEOUT", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_timeout: Option<Span>,
+    /// How long a connection may be silent before it is asked for a sign of life; not below etcd's
+    /// --grpc-keepalive-min-time [default: 10s]
+    #[arg(long, env = "ETCD_SYNC_KEEPALIVE_INTERVAL", value_name = "DURATION")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keepalive_interval: Option<Span>,
+    /// The most operations of a transaction to begin with; a lower --max-txn-ops of either etcd is
+    /// learned [default: 128]
+    #[arg(long, env = "ETCD_SYNC_MAX_TXN_OPS", value_name = "OPERATIONS")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_txn_ops: Option<u32>,
 }
 
 /// Which keys are mirrored.

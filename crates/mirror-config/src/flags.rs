@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::exit::Failure;
-use crate::file::{FileConfig, Log, Peer, Scope};
+use crate::file::{Connection, FileConfig, Log, Peer, Scope};
 
 /// Connection and scope.
 #[derive(Clone, Debug, Args)]
@@ -20,6 +20,8 @@ pub struct Flags {
     primary: PrimaryFlags,
     #[command(flatten)]
     standby: StandbyFlags,
+    #[command(flatten)]
+    connection: Connection,
     #[command(flatten)]
     scope: Scope,
     /// Start by watching at this revision of the primary, without a base copy
@@ -41,6 +43,7 @@ impl Flags {
             mirror_name: self.mirror_name.clone(),
             primary: self.primary.clone().into(),
             standby: self.standby.clone().into(),
+            connection: self.connection.clone(),
             scope: self.scope.clone(),
             rev: self.rev,
             log: log.clone(),

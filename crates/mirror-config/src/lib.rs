@@ -14,7 +14,7 @@ mod unknown;
 mod values;
 
 pub use exit::{Exit, Failure};
-pub use file::{Apply, FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
+pub use file::{Apply, Connection, FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
 pub use flags::Flags;
 pub use merge::Config;
 pub use rate::Rate;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::exit::Failure;
-use crate::file::{FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
+use crate::file::{Connection, FileConfig, Guard, Heal, Leader, Log, Peer, Scope};
 use crate::rate::Rate;
 use crate::values::{Coalesce, Listen, LogFormat, LogLevel, Order, Preset, Span};
 
@@ -28,6 +28,16 @@ const LEADER_LEASE: Duration = Duration::from_secs(15);
 const LEADER_LEASE_MIN: Duration = Duration::from_secs(3);
 /// Below this, not even a Kubernetes object of ordinary size fits.
 const MAX_REQUEST_BYTES_MIN: u64 = 64 << 10;
+/// It outlasts an election of a new leader.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(600);
+/// Twice etcd's own `--grpc-keepalive-min-time`.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_INTERVAL_MAX: Duration = Duration::from_secs(600);
+/// etcd's own `--max-txn-ops`.
+const MAX_TXN_OPS: u32 = 128;
+/// Below this no guarded write has room.
+const MAX_TXN_OPS_MIN: u32 = 8;
 const MIRROR_NAME_CHARS_MAX: usize = 63;
 
 macro_rules! prefer {
@@ -55,6 +65,7 @@ fn over(mut flags: FileConfig, mut under: FileConfig) -> FileConfig {
         scope.preset, scope.prefixes, scope.exclude_prefixes, scope.exclude_namespaces,
         scope.include_namespaces, scope.rules, scope.rules_file, scope.dest_prefix, scope.no_dest_prefix,
         scope.etcd_prefix,
+        connection.request_timeout, connection.keepalive_interval, connection.max_txn_ops,
         primary.endpoints, primary.cacert, primary.cert, primary.key, primary.user,
         primary.password_file,
         standby.endpoints, standby.cacert, standby.cert, standby.key, standby.user,
@@ -80,6 +91,11 @@ fn defaults() -> FileConfig {
     config.apply.coalesce = Some(Coalesce::default());
     config.apply.max_request_bytes = Some(MAX_REQUEST_BYTES);
     config.apply.order = Some(Order::default());
+    config.connection = Connection {
+        request_timeout: Some(Span(REQUEST_TIMEOUT)),
+        keepalive_interval: Some(Span(KEEPALIVE_INTERVAL)),
+        max_txn_ops: Some(MAX_TXN_OPS),
+    };
     config.leader = Leader { election: Some(true), lease: Some(Span(LEADER_LEASE)) };
     config.heal = Heal { deletions: Some(true), changes: Some(false), limit: Some(HEAL_LIMIT) };
     config
@@ -124,6 +140,17 @@ impl Config {
         }
         if self.leader_lease().is_some_and(|lease| lease < LEADER_LEASE_MIN) {
             return Err(Failure::usage("--leader-lease: give at least 3s"));
+        }
+        let (least, most) = (Duration::from_secs(1), REQUEST_TIMEOUT_MAX);
+        if !(least..=most).contains(&self.request_timeout()) {
+            return Err(Failure::usage("--request-timeout: give 1s to 10m"));
+        }
+        let (least, most) = (Duration::from_secs(1), KEEPALIVE_INTERVAL_MAX);
+        if !(least..=most).contains(&self.keepalive_interval()) {
+            return Err(Failure::usage("--keepalive-interval: give 1s to 10m"));
+        }
+        if self.max_txn_ops() < MAX_TXN_OPS_MIN {
+            return Err(Failure::usage("--max-txn-ops: give at least 8"));
         }
         if self.check_interval() < Duration::from_secs(1) {
             return Err(Failure::usage("--check-interval: give at least 1s"));
@@ -185,6 +212,24 @@ impl Config {
     #[must_use]
     pub fn max_request_bytes(&self) -> u64 {
         self.merged.apply.max_request_bytes.unwrap_or(MAX_REQUEST_BYTES)
+    }
+
+    /// Returns how long a request may go without a piece of its answer.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        self.merged.connection.request_timeout.map_or(REQUEST_TIMEOUT, |span| span.0)
+    }
+
+    /// Returns how long a connection may be silent before it is asked for a sign of life.
+    #[must_use]
+    pub fn keepalive_interval(&self) -> Duration {
+        self.merged.connection.keepalive_interval.map_or(KEEPALIVE_INTERVAL, |span| span.0)
+    }
+
+    /// Returns the most operations of a transaction to begin with.
+    #[must_use]
+    pub fn max_txn_ops(&self) -> u32 {
+        self.merged.connection.max_txn_ops.unwrap_or(MAX_TXN_OPS)
     }
 
     /// Returns when revisions may share a transaction.
@@ -329,7 +374,8 @@ mod tests {
             detail_logs: true\nguard: {max_deletes: 1, max_deletes_percent: 2, assume_distinct_clusters: true, allow: [owners]}\n\
             apply: {coalesce: never, max_request_bytes: 100000, order: keys}\n\
             heal: {deletions: false, changes: true, limit: 9}\n\
-            leader: {election: false, lease: 4s}\nlog: {format: json, level: warn}\n\
+            leader: {election: false, lease: 4s}\n\
+            connection: {request_timeout: 7s, keepalive_interval: 1m, max_txn_ops: 64}\nlog: {format: json, level: warn}\n\
             scope: {preset: none, prefixes: [p], exclude_prefixes: [e], exclude_namespaces: [n],\n  \
             include_namespaces: [i], rules: [{action: local, name: x}], dest_prefix: d,\n  \
             no_dest_prefix: false, etcd_prefix: /r}\n\
@@ -379,6 +425,11 @@ mod tests {
             "apply: {max_request_bytes: 1}",
             "check_interval: 1ms",
             "leader: {lease: 1s}",
+            "connection: {request_timeout: 500ms}",
+            "connection: {request_timeout: 11m}",
+            "connection: {keepalive_interval: 500ms}",
+            "connection: {keepalive_interval: 11m}",
+            "connection: {max_txn_ops: 7}",
             "scope: {rules: [], rules_file: x}",
         ] {
             assert!(Config::new(FileConfig::default(), file(text)).is_err(), "{text}");

@@ -72,7 +72,7 @@ fn compile(name: &str, given: crate::file::Scope) -> Result<Scope, Failure> {
 pub fn primary(config: &Config, scope: &Scope) -> Result<Primary, Failure> {
     let settings = etcd_link::Settings {
         probe_key: scope.primary_hull().start().clone(),
-        ..peer("primary", config.primary())?
+        ..peer("primary", config.primary(), config)?
     };
     Primary::new(settings).map_err(|error| wrong("primary", &error))
 }
@@ -88,7 +88,7 @@ pub fn standby(config: &Config, scope: Option<Scope>) -> Result<Standby, Failure
     let own = format!("{OWN_PREFIX}{}/", config.name());
     let admits =
         Arc::new(move |key: &[u8]| scope.as_ref().is_some_and(|scope| scope.admits_standby(key)));
-    Standby::new(peer("standby", config.standby())?, &own, admits)
+    Standby::new(peer("standby", config.standby(), config)?, &own, admits)
         .map_err(|error| wrong("standby", &error))
 }
 
@@ -101,7 +101,7 @@ pub fn standby(config: &Config, scope: Option<Scope>) -> Result<Standby, Failure
 pub fn standby_for_release(config: &Config, scope: Scope) -> Result<Standby, Failure> {
     let own = format!("{OWN_PREFIX}{}/", config.name());
     let admits = Arc::new(move |key: &[u8]| scope.admits_release(key));
-    Standby::new(peer("standby", config.standby())?, &own, admits)
+    Standby::new(peer("standby", config.standby(), config)?, &own, admits)
         .map_err(|error| wrong("standby", &error))
 }
 
@@ -121,7 +121,7 @@ pub fn keyring(config: &Config) -> Result<Option<Keyring>, Failure> {
     Ok(Some(keyring))
 }
 
-fn peer(side: &str, peer: &Peer) -> Result<etcd_link::Settings, Failure> {
+fn peer(side: &str, peer: &Peer, config: &Config) -> Result<etcd_link::Settings, Failure> {
     let Some(endpoints) = peer.endpoints.clone() else {
         return Err(Failure::usage(format!(
             "--{side}-endpoints is missing (give the flag, ETCD_SYNC_{}_ENDPOINTS, or \
@@ -136,6 +136,9 @@ fn peer(side: &str, peer: &Peer) -> Result<etcd_link::Settings, Failure> {
         key: peer.key.clone(),
         user: peer.user.clone(),
         password_file: peer.password_file.clone(),
+        request_timeout: config.request_timeout(),
+        keep_alive_interval: config.keepalive_interval(),
+        max_txn_ops: usize::try_from(config.max_txn_ops()).unwrap_or(usize::MAX),
         ..etcd_link::Settings::default()
     })
 }

@@ -60,9 +60,9 @@ fn an_endpoint_that_can_not_be_meant_is_refused() {
 
 #[test]
 fn pings_that_etcd_would_punish_are_refused() {
-    let keep_alive_interval = Duration::from_secs(9);
+    let keep_alive_interval = Duration::from_millis(900);
     let hasty = Settings { keep_alive_interval, ..settings(&["a:1"]) };
-    assert!(refusal(&hasty).starts_with("keep-alive-interval: must be at least 10s"));
+    assert!(refusal(&hasty).starts_with("keep-alive-interval: must be at least 1s"));
 }
 
 #[test]
