@@ -2,6 +2,7 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::large_futures,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "helpers of tests are tests, and a test may be large"
 )]

@@ -5,7 +5,7 @@ use end_to_end::Etcd;
 use crate::support::{assert_caught_up, fill, mirror};
 
 /// 20,000 small values, then large ones, in the next resource or in the same.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn large_values_behind_many_small_ones_are_copied_in_bounded_memory() {
     let (primary, standby) =
         tokio::join!(Etcd::builder().start(), Etcd::builder().standby().start());

@@ -58,20 +58,20 @@ fn scaled(keys: usize) -> usize {
     if full { keys } else { keys / 2 }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn large_values_over_a_thin_link_take_their_own_time() {
     let thin = Thin::new(scaled(600), 100_000, 5_000_000, Duration::from_millis(5)).await;
     copied_and_checked_in_time(thin).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn small_values_over_a_thinner_link_take_their_own_time() {
     let keys = scaled(3_000) / 4;
     let thin = Thin::new(keys, 8_000, 500_000, Duration::from_millis(5)).await;
     copied_and_checked_in_time(thin).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_link_of_a_modem_makes_progress_in_bounded_memory() {
     let thin = Thin::new(80, 8_000, 100_000, Duration::from_millis(250)).await;
     let mut mirror = thin.mirror();

@@ -278,8 +278,9 @@ const AHEAD_MAX: usize = 1 << 20;
 /// later does not wait long behind it.
 fn ahead_max(faults: &Faults) -> usize {
     let Some(rate) = faults.bandwidth else { return AHEAD_MAX };
-    let bytes = rate as f64 * (0.1 + faults.latency.as_secs_f64());
-    (bytes as usize).clamp(16 << 10, AHEAD_MAX)
+    let millis = u64::try_from(faults.latency.as_millis()).unwrap_or(0) + 100;
+    let bytes = usize::try_from(rate.saturating_mul(millis) / 1_000).unwrap_or(AHEAD_MAX);
+    bytes.clamp(16 << 10, AHEAD_MAX)
 }
 
 /// Passes bytes on until the source ends (`Ok`) or the connection is to be reset (`Err`).
@@ -333,7 +334,9 @@ async fn pump(
                 }
                 if let Some(rate) = now.bandwidth {
                     let takes = Duration::from_secs_f64(size as f64 / rate.max(1) as f64);
-                    free_at = free_at.max(Instant::now()) + takes;
+                    // Timers are late by a millisecond or two: what was lost is made up for.
+                    let late = Instant::now().checked_sub(Duration::from_millis(20));
+                    free_at = late.map_or(free_at, |late| free_at.max(late)) + takes;
                 }
             }
             ready = from.readable(), if !queue.ended && queue.bytes < ahead_max(&now) => {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use crate::deadline;
@@ -62,9 +64,10 @@ pub(crate) async fn dial(
 }
 
 async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Box<dyn Wire>, DialError> {
-    let stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port))
-        .await
-        .map_err(|error| DialError::away(format!("can't connect ({error})")))?;
+    let unreachable = |error: io::Error| DialError::away(format!("can't connect ({error})"));
+    let addresses = lookup_host((endpoint.host.as_str(), endpoint.port)).await;
+    let addresses = in_turns(addresses.map_err(unreachable)?);
+    let stream = race(addresses, TcpStream::connect::<SocketAddr>).await.map_err(unreachable)?;
     stream.set_nodelay(true).map_err(|error| DialError::away(error.to_string()))?;
     if !endpoint.tls {
         return Ok(Box::new(stream));
@@ -81,6 +84,62 @@ async fn connect(endpoint: &Endpoint, settings: &Settings) -> Result<Box<dyn Wir
         Some(Ok([])) => Err(DialError::away("the member hung up after the TLS handshake")),
         Some(Err(error)) => Err(handshake_failed(&error)),
         Some(Ok(_)) | None => Ok(Box::new(stream)),
+    }
+}
+
+/// How long an address is tried alone before the next one is tried beside it (RFC 8305).
+const HEAD_START: Duration = Duration::from_millis(250);
+
+/// Orders addresses so that IPv6 and IPv4 take turns, in the order that the system prefers.
+fn in_turns(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let addresses: Vec<_> = addresses.collect();
+    let first_is_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, other): (Vec<_>, Vec<_>) =
+        addresses.into_iter().partition(|address| address.is_ipv6() == first_is_v6);
+    let (mut preferred, mut other) = (preferred.into_iter(), other.into_iter());
+    let mut ordered = Vec::new();
+    loop {
+        let turn = [preferred.next(), other.next()];
+        if turn == [None, None] {
+            return ordered;
+        }
+        ordered.extend(turn.into_iter().flatten());
+    }
+}
+
+/// Tries addresses one beside the other, each a moment after the one before it or as soon as that
+/// one has failed, and takes the first that answers: one that leads nowhere holds up nobody.
+async fn race<A, T, Connecting>(
+    addresses: Vec<A>,
+    connect: impl Fn(A) -> Connecting,
+) -> io::Result<T>
+where
+    T: Send + 'static,
+    Connecting: Future<Output = io::Result<T>> + Send + 'static,
+{
+    let mut waiting = addresses.into_iter();
+    let mut racing = JoinSet::new();
+    let mut failed = None;
+    loop {
+        if let Some(address) = waiting.next() {
+            racing.spawn(connect(address));
+        }
+        let alone = waiting.len() == 0;
+        let ended = tokio::select! {
+            biased;
+            ended = racing.join_next() => ended,
+            () = tokio::time::sleep(HEAD_START), if !alone => continue,
+        };
+        match ended {
+            Some(Ok(Ok(stream))) => return Ok(stream),
+            Some(Ok(Err(error))) => failed = Some(error),
+            Some(Err(error)) => failed = Some(io::Error::other(error)),
+            None if alone => {
+                let none = || io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+                return Err(failed.unwrap_or_else(none));
+            }
+            None => {}
+        }
     }
 }
 
@@ -157,4 +216,68 @@ fn read_certs(
 
 fn unusable(field: &'static str, file: &Path, error: &dyn Error) -> SettingsError {
     SettingsError::new(field, format!("{} is unusable ({error})", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// How an address behaves that is tried.
+    #[derive(Clone, Copy)]
+    enum Address {
+        Silent,
+        Refuses,
+        Answers(u8),
+        AnswersLate(u8),
+    }
+
+    async fn tried(address: Address) -> io::Result<u8> {
+        match address {
+            Address::Silent => std::future::pending().await,
+            Address::Refuses => Err(io::ErrorKind::ConnectionRefused.into()),
+            Address::Answers(number) => Ok(number),
+            Address::AnswersLate(number) => {
+                tokio::time::sleep(Duration::from_millis(700)).await;
+                Ok(number)
+            }
+        }
+    }
+
+    async fn raced(addresses: &[Address]) -> (io::Result<u8>, u128) {
+        let began = Instant::now();
+        let winner = race(addresses.to_vec(), tried).await;
+        (winner, began.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_leads_nowhere_holds_up_no_other() {
+        use Address::{Answers, AnswersLate, Refuses, Silent};
+        for (addresses, winner, millis) in [
+            (&[Answers(1), Answers(2)][..], 1, 0),
+            (&[Silent, Answers(2)], 2, 250),
+            (&[Silent, Silent, Silent, Answers(4)], 4, 750),
+            (&[Refuses, Answers(2)], 2, 0),
+            (&[Silent, Refuses, Answers(3)], 3, 250),
+            (&[AnswersLate(1), Silent], 1, 700),
+            (&[AnswersLate(1), AnswersLate(2)], 1, 700),
+        ] {
+            let (won, took) = raced(addresses).await;
+            assert_eq!((won.unwrap(), took), (winner, millis), "{} addresses", addresses.len());
+        }
+        let (lost, _) = raced(&[Refuses, Refuses]).await;
+        assert_eq!(lost.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        assert!(raced(&[]).await.0.is_err());
+    }
+
+    #[test]
+    fn both_families_take_turns() {
+        let six = |n: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, n], 1));
+        let four = |n: u8| SocketAddr::from(([192, 0, 2, n], 1));
+        let order = in_turns([six(1), six(2), six(3), four(1)].into_iter());
+        assert_eq!(order, [six(1), four(1), six(2), six(3)]);
+        let order = in_turns([four(1), six(1), six(2)].into_iter());
+        assert_eq!(order, [four(1), six(1), six(2)]);
+    }
 }

@@ -86,10 +86,12 @@ impl Planner {
                 + own.iter().map(batch::op_bytes).sum::<usize>();
             let room = self.room(&record).saturating_sub(bytes);
             let few = self.few_own_ops(writes.len() + own.len());
-            own.extend(self.ledger.take_ops(room.min(few)));
-            let bytes = own.iter().map(batch::op_bytes).sum::<usize>() + bytes;
+            // What is held back comes first: without its record the checkpoint would not be whole.
+            own.extend(self.withheld.take_ops(room.min(few)));
+            let bytes = own.iter().map(batch::op_bytes).sum::<usize>()
+                + writes.iter().map(batch::write_bytes).sum::<usize>();
             let few = self.few_own_ops(writes.len() + own.len());
-            own.extend(self.withheld.take_ops(self.room(&record).saturating_sub(bytes).min(few)));
+            own.extend(self.ledger.take_ops(self.room(&record).saturating_sub(bytes).min(few)));
             let bytes = own.iter().map(batch::op_bytes).sum::<usize>()
                 + writes.iter().map(batch::write_bytes).sum::<usize>();
             if self.few_own_ops(writes.len() + own.len()) > 0 {

@@ -324,7 +324,9 @@ impl Planner {
         let writes: Vec<Write> = batch.changes.into_iter().map(|change| change.op.into()).collect();
         let bytes: usize = writes.iter().map(write_bytes).sum();
         let revision = batch.revision;
-        if bytes > self.room(checkpoint) || writes.len() > self.ops_room() {
+        let room = self.room(checkpoint);
+        let fits = bytes <= room && writes.len() <= self.ops_room();
+        if !fits || !self.records_fit(room, bytes, writes.len()) {
             let torn = Torn { revision, writes: writes.into(), witnesses, marked: false };
             if let Phase::Following(following) = &mut self.phase {
                 following.torn = Some(torn);

@@ -57,6 +57,10 @@ impl Planner {
         let Some(checkpoint) = self.checkpoint.clone() else { return };
         let (room, ops_room) = (self.room(&checkpoint), self.ops_room());
         let named = !self.ledger.is_unnamed();
+        let (withheld, request_ops) = (&self.withheld, self.request_ops);
+        let records_fit = |bytes: usize, ops: usize| {
+            withheld.fits(room.saturating_sub(bytes).min(few_own_ops(request_ops, ops)), room)
+        };
         let Phase::Following(following) = &mut self.phase else { return };
         let Some(mut torn) = following.torn.take() else { return };
         let alone = torn.writes.front().is_some_and(|write| write_bytes(write) > room);
@@ -65,7 +69,8 @@ impl Planner {
             (true, false) => Vec::new(),
             (false, _) => next_part(&mut torn.writes, room, ops_room),
         };
-        let last = torn.writes.is_empty() && !alone;
+        let bytes: usize = part.iter().map(write_bytes).sum();
+        let last = torn.writes.is_empty() && !alone && records_fit(bytes, part.len());
         torn.marked = true;
         let record = if last {
             let (revision, witnesses) = (torn.revision, torn.witnesses);
@@ -217,8 +222,12 @@ impl Planner {
     /// How many bytes of our own entries may go with so many operations: no more entries then
     /// than the standby takes.
     pub(in crate::planner) fn few_own_ops(&self, ops: usize) -> usize {
-        // The checkpoint is one more.
-        self.request_ops.saturating_sub(ops + 1).saturating_mul(OWN_OP_BYTES_MIN)
+        few_own_ops(self.request_ops, ops)
+    }
+
+    /// Tells whether the records of what is held back go along with so many writes.
+    pub(super) fn records_fit(&self, room: usize, bytes: usize, ops: usize) -> bool {
+        self.withheld.fits(room.saturating_sub(bytes).min(self.few_own_ops(ops)), room)
     }
 
     fn in_flight_ops(&self) -> usize {
@@ -229,4 +238,9 @@ impl Planner {
         let bytes = self.in_flight.as_ref().map_or(0, |flight| flight.bytes);
         usize::try_from(bytes).unwrap_or(usize::MAX / 2)
     }
+}
+
+fn few_own_ops(request_ops: usize, ops: usize) -> usize {
+    // The checkpoint is one more.
+    request_ops.saturating_sub(ops + 1).saturating_mul(OWN_OP_BYTES_MIN)
 }
