@@ -12,8 +12,11 @@ use crate::operator::Tally;
 use crate::world::{Faults, World};
 
 /// Worlds that failed once, by suite.
-const FAILED_ONCE: [(&str, &[u64]); 3] =
-    [("faults", &[4332, 5649]), ("parking", &[841, 1738]), ("parking repairs", &[276, 2345])];
+const FAILED_ONCE: [(&str, &[u64]); 3] = [
+    ("faults", &[4332, 5649, 511_546_176_846]),
+    ("parking", &[841, 1738]),
+    ("parking repairs", &[276, 2345]),
+];
 
 /// Worlds of one kind.
 pub(crate) struct Suite {
