@@ -278,7 +278,11 @@ impl Planner {
         if bytes > room {
             return self.commit_large(writes);
         }
-        let record = self.copy_record();
+        // A write whose key somebody else has written is left out. If that is never heard of, a copy
+        // that goes on has to look at the key again.
+        let guarded = writes.iter().filter(|write| write.expect.is_some());
+        let unsure = guarded.map(|write| write.op.key()).min();
+        let record = self.copy_record_until(unsure);
         self.commit(Then::RoundApplied, writes, record);
     }
 
@@ -301,11 +305,18 @@ impl Planner {
 
     /// The checkpoint that says how far the round has come once the writes sent are applied.
     fn copy_record(&self) -> Option<Checkpoint> {
+        self.copy_record_until(None)
+    }
+
+    /// The same, if it is not known whether this key will be applied.
+    fn copy_record_until(&self, unsure: Option<&Key>) -> Option<Checkpoint> {
         let Phase::Copying(copying) = &self.phase else { return None };
         let Stage::Round(round) = &copying.stage else { return None };
         let base = round.comparison.pins().map_or(PrimaryRevision::default(), |pins| pins.first);
         let accepted = copying.unfused;
-        let cursor = shortened(round.cursor());
+        let cursor = round.cursor();
+        let cursor = unsure.map_or(cursor.clone(), |unsure| cursor.min(unsure.clone()));
+        let cursor = shortened(cursor);
         let position = CopyPosition { base, since: round.since, cursor, accepted };
         let record = self.checkpoint.clone().unwrap_or_default();
         Some(Checkpoint { phase: Stored::Copying(position), ..record })
