@@ -8,6 +8,7 @@ mod credentials;
 mod deadline;
 mod dial;
 mod health;
+mod keep_alive;
 mod lease;
 mod link;
 mod pack;

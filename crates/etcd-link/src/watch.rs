@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use etcd_client::{Error, WatchOptions, WatchStream as Stream};
 use etcd_mvcc::{Batch, Failure, KeyRange, Revision, WatchStream};
@@ -18,8 +17,6 @@ pub struct Watch<R> {
     link: Arc<Link>,
     stream: Stream,
     url: Arc<str>,
-    /// The keep-alive interval of its connection.
-    keep_alive: Duration,
     assembler: Assembler<R>,
     ended: Option<Failure>,
 }
@@ -49,18 +46,16 @@ pub(crate) async fn open<R: Revision>(
         options = options.with_fragment();
     }
     let start = start_of(&range);
-    let (stream, url, keep_alive) = link
+    let (stream, url) = link
         .call(&link.watches, link.reading(), |mut member| {
             let (start, options) = (start.clone(), options.clone());
             async move {
                 let stream = member.clients.watch.watch(start, Some(options)).await?;
-                let keep_alive = member.clients.keep_alive;
-                Ok((created(stream, from.get()).await?, member.url, keep_alive))
+                Ok((created(stream, from.get()).await?, member.url))
             }
         })
         .await?;
-    let (link, assembler) = (link.clone(), Assembler::new(from));
-    Ok(Watch { link, stream, url, keep_alive, assembler, ended: None })
+    Ok(Watch { link: link.clone(), stream, url, assembler: Assembler::new(from), ended: None })
 }
 
 /// Reads the first answer: the watch stands, or why not.
@@ -104,7 +99,7 @@ impl<R: Revision> WatchStream for Watch<R> {
                 Ok(None) => Status::unavailable("the member ended the watch").into(),
                 Err(error) => error,
             };
-            let failure = self.link.watch_ended(&error, &self.url, self.keep_alive);
+            let failure = self.link.watch_ended(&error, &self.url);
             self.ended = Some(failure.clone());
             return Err(failure);
         }
