@@ -9,5 +9,6 @@
 
 mod operations;
 mod pages;
+mod patience;
 mod support;
 mod thin;

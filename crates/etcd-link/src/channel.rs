@@ -11,12 +11,14 @@ use etcd_client::{AuthClient, Channel, Client, ConnectOptions, KvClient};
 use etcd_client::{LeaseClient, MaintenanceClient, WatchClient};
 use http::header::{HeaderName, HeaderValue};
 use http_body::{Frame, SizeHint};
+use hyper_util::rt::TokioIo;
 use tonic::body::Body;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, Service, ServiceExt, service_fn};
 
 use crate::deadline::{Heard, heard};
 use crate::dial::dial;
+use crate::keep_alive::{KeepAlive, Listened};
 use crate::settings::{Endpoint, Settings};
 use crate::token::Token;
 
@@ -35,7 +37,7 @@ pub(crate) struct Clients {
     /// When anything was heard over the connection.
     pub(crate) line: Heard,
     /// How long it may be silent before it is asked for a sign of life.
-    pub(crate) keep_alive: Duration,
+    keep_alive: Duration,
 }
 
 /// A member, and the connection that was used to ask it.
@@ -112,7 +114,7 @@ impl Lane {
         &self,
         settings: &Arc<Settings>,
         token: &Token,
-        keep_alive: Duration,
+        keep_alive: &KeepAlive,
     ) -> Result<Member, etcd_client::Error> {
         let index = self.current.load(Ordering::Relaxed) % self.slots.len().max(1);
         let Some(slot) = self.slots.get(index) else {
@@ -126,13 +128,18 @@ impl Lane {
             proven: open.proven.clone(),
         };
         {
-            let open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
+            // It connects anew by itself, but would be as impatient as before.
+            if open.clients.as_ref().is_some_and(|it| it.keep_alive < keep_alive.interval()) {
+                open.close();
+            }
             if let Some(clients) = &open.clients {
                 return Ok(member(&open, clients));
             }
         }
         let made =
-            Box::pin(clients(&slot.endpoint, settings.clone(), token.clone(), keep_alive)).await?;
+            Box::pin(clients(&slot.endpoint, settings.clone(), token.clone(), keep_alive.clone()))
+                .await?;
         let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
         let clients = open.clients.get_or_insert(made).clone();
         Ok(member(&open, &clients))
@@ -174,16 +181,6 @@ impl Lane {
         let next = (current + 1) % self.slots.len().max(1);
         let _ = self.current.compare_exchange(current, next, Ordering::Relaxed, Ordering::Relaxed);
     }
-
-    /// Gives up all connections that are asked for a sign of life at this interval, or more often.
-    pub(crate) fn hang_up_at(&self, keep_alive: Duration) {
-        for slot in &self.slots {
-            let mut open = slot.open.lock().unwrap_or_else(PoisonError::into_inner);
-            if open.clients.as_ref().is_some_and(|clients| clients.keep_alive <= keep_alive) {
-                open.close();
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Lane {
@@ -197,31 +194,35 @@ async fn clients(
     endpoint: &Endpoint,
     settings: Arc<Settings>,
     token: Token,
-    keep_alive: Duration,
+    keep_alive: KeepAlive,
 ) -> Result<Clients, etcd_client::Error> {
+    let interval = keep_alive.interval();
     // tonic refuses https:// without a TLS configuration of its own; ours is in the connector.
     let http = format!("http://{}", endpoint.authority());
     let origin = endpoint.url().parse::<http::Uri>().map_err(etcd_client::Error::from)?;
     let transport = tonic::transport::Endpoint::from_shared(http)?
         .origin(origin)
-        .http2_keep_alive_interval(keep_alive)
+        .http2_keep_alive_interval(interval)
         .keep_alive_timeout(settings.keep_alive_timeout)
         // etcd counts pings without a request in flight as abuse and hangs up after three.
         .keep_alive_while_idle(false)
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES);
     let limit = settings.max_message_bytes;
+    let url: Arc<str> = endpoint.url().into();
     let endpoint = endpoint.clone();
     let made = Arc::new(AtomicBool::new(false));
     let connector = service_fn(move |_| {
         let (endpoint, settings, made) = (endpoint.clone(), settings.clone(), made.clone());
+        let (keep_alive, url) = (keep_alive.clone(), url.clone());
         async move {
             if made.load(Ordering::Relaxed) {
                 return Err(BoxError::from(ConnectionEnded));
             }
-            let connection = dial(&endpoint, &settings).await?;
+            let stream = dial(&endpoint, &settings).await?;
             made.store(true, Ordering::Relaxed);
-            Ok(connection)
+            let listened = Listened { stream, keep_alive, used: interval, url };
+            Ok(TokioIo::new(listened))
         }
     });
     let channel = transport
@@ -246,7 +247,7 @@ async fn clients(
         auth: client.auth_client(),
         maintenance: client.maintenance_client(),
         line,
-        keep_alive,
+        keep_alive: interval,
     })
 }
 

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{CertificateError, ClientConfig, RootCertStore};
@@ -55,10 +54,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 pub(crate) async fn dial(
     endpoint: &Endpoint,
     settings: &Settings,
-) -> Result<TokioIo<Box<dyn Wire>>, DialError> {
+) -> Result<Box<dyn Wire>, DialError> {
     let limit = settings.connect_timeout;
     match deadline::within(limit, connect(endpoint, settings)).await {
-        Some(made) => made.map(TokioIo::new),
+        Some(made) => made,
         None => Err(DialError::away(format!("no connection within {}", deadline::shown(limit)))),
     }
 }

@@ -9,6 +9,7 @@ mod deadline;
 mod dial;
 mod health;
 mod identity;
+mod keep_alive;
 mod lease;
 mod link;
 mod pack;

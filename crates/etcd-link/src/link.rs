@@ -2,7 +2,7 @@
 //! expired, and never longer than the deadline.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use etcd_client::{Error, GetOptions};
@@ -13,6 +13,7 @@ use crate::classify::{Fault, Intent, Verdict};
 use crate::credentials::Credentials;
 use crate::deadline::{self, Heard};
 use crate::identity::{Identified, Origin, Pin};
+use crate::keep_alive::KeepAlive;
 use crate::settings::{Endpoint, Settings, SettingsError};
 use crate::token::Token;
 
@@ -37,20 +38,7 @@ pub(crate) struct Link {
     txn_ops_news: AtomicUsize,
     /// The largest number of operations that the cluster has taken.
     txn_ops_proven: AtomicUsize,
-    /// How long a connection may be silent, in milliseconds: as configured, or as learned.
-    keep_alive_ms: AtomicU64,
-}
-
-/// How a server says that it was asked for signs of life too often: gRPC's words, and those for its
-/// HTTP/2 error `ENHANCE_YOUR_CALM`.
-const TOO_MANY_PINGS: [&str; 3] =
-    ["too_many_pings", "ENHANCE_YOUR_CALM", "detected excessive load generating behavior"];
-
-/// However often a server hangs up, a connection is asked for a sign of life this often.
-const KEEP_ALIVE_MAX: Duration = Duration::from_secs(600);
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    keep_alive: KeepAlive,
 }
 
 /// What a request wants, and how long it may take.
@@ -78,7 +66,7 @@ impl Link {
         let link = Self {
             txn_ops: AtomicUsize::new(settings.max_txn_ops),
             txn_ops_news: AtomicUsize::new(0),
-            keep_alive_ms: AtomicU64::new(millis(settings.keep_alive_interval)),
+            keep_alive: KeepAlive::new(settings.keep_alive_interval),
             txn_ops_proven: AtomicUsize::new(0),
             credentials: Credentials::new(&settings, token.clone()),
             settings: Arc::new(settings),
@@ -132,33 +120,6 @@ impl Link {
         true
     }
 
-    fn keep_alive(&self) -> Duration {
-        Duration::from_millis(self.keep_alive_ms.load(Ordering::Relaxed))
-    }
-
-    /// A server hangs up on those who ask for signs of life more often than its
-    /// `--grpc-keepalive-min-time` allows: it is asked half as often from now on. `text` is how a
-    /// request ended, `used` the interval of its connection.
-    fn note_hang_up(&self, used: Duration, url: &str, text: &str) {
-        if !TOO_MANY_PINGS.iter().any(|words| text.contains(words)) {
-            return;
-        }
-        // The connections that are as impatient will be hung up on, too.
-        for lane in [&self.reads, &self.pages, &self.watches] {
-            lane.hang_up_at(used);
-        }
-        let longer = millis(used.saturating_mul(2).min(KEEP_ALIVE_MAX));
-        if self.keep_alive_ms.fetch_max(longer, Ordering::Relaxed) < longer {
-            tracing::warn!(
-                member = url,
-                interval = deadline::shown(Duration::from_millis(longer)),
-                "the member hangs up because it is asked for signs of life too often; it is asked \
-                 less often from now on (set --keepalive-interval to the etcd's \
-                 --grpc-keepalive-min-time or more)"
-            );
-        }
-    }
-
     /// What to expect of a read.
     pub(crate) fn reading(&self) -> Patience {
         let limit = self.settings.request_timeout;
@@ -207,7 +168,7 @@ impl Link {
         let mut away: Option<Failure> = None;
         loop {
             let token = self.token.0.generation();
-            let member = lane.member(&self.settings, &self.token.0, self.keep_alive()).await;
+            let member = lane.member(&self.settings, &self.token.0, &self.keep_alive).await;
             let member = member.map_err(|error| Fault::new(&error, Intent::Read).failure(""))?;
             // Boxed: gRPC calls are large futures, and these nest in everything above.
             let asked = Box::pin(send(member.clone()));
@@ -216,11 +177,6 @@ impl Link {
                 Err(fault) => fault,
             };
             tracing::debug!(member = %member.url, cause = %fault.text, "request failed");
-            let used = member.clients.keep_alive;
-            self.note_hang_up(used, &member.url, &fault.text);
-            if used < self.keep_alive() {
-                lane.hang_up_at(used);
-            }
             if matches!(fault.cause, FailureCause::Operations { .. }) {
                 // Another member would say the same, and the caller knows a way.
                 return Err(fault.failure(&member.url));
@@ -371,10 +327,9 @@ impl Link {
         }
     }
 
-    /// Reads the error that ended a watch, over a connection of the keep-alive interval `used`.
-    pub(crate) fn watch_ended(&self, error: &Error, url: &str, used: Duration) -> Failure {
+    /// Reads the error that ended a watch.
+    pub(crate) fn watch_ended(&self, error: &Error, url: &str) -> Failure {
         let mut fault = Fault::new(error, Intent::Read);
-        self.note_hang_up(used, url, &fault.text);
         if fault.text.contains("decoded message length too large") {
             self.fragment.store(true, Ordering::Relaxed);
             fault.verdict.class = FailureClass::Retry;

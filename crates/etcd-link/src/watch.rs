@@ -123,8 +123,7 @@ impl<R: Revision> WatchStream for Watch<R> {
                 Ok(None) => Status::unavailable("the member ended the watch").into(),
                 Err(error) => error,
             };
-            let Member { url, clients, .. } = &self.member;
-            let failure = self.link.watch_ended(&error, url, clients.keep_alive);
+            let failure = self.link.watch_ended(&error, &self.member.url);
             if failure.class != FailureClass::Resync {
                 self.link.watches.turn_away(&self.member);
             }
