@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use etcd_mvcc::{
-    Change, Commit, Committed, Entry, Expect, Failure, FailureClass, Group, Key, KeyRange, Op,
-    Revision, StandbyRevision, Txn, Value,
+    Change, Commit, Committed, Entry, Expect, Failure, FailureCause, FailureClass, Group, Key,
+    KeyRange, Op, Revision, StandbyRevision, Txn, Value,
 };
 
 use crate::ModelEtcd;
@@ -245,7 +245,8 @@ impl ModelEtcd<StandbyRevision> {
         self.refuse_size(txn.size())?;
         if txn.writes.len() + txn.own.len() > self.request_ops_max {
             let message = "too many operations in txn request";
-            return Err(Failure::new(FailureClass::TooLarge, message));
+            let cause = FailureCause::Operations { max: Some(self.request_ops_max) };
+            return Err(Failure::new(FailureClass::TooLarge, message).because(cause));
         }
         let ops = txn.writes.iter().map(|write| &write.op).chain(&txn.own);
         let puts = ops.filter(|op| matches!(op, Op::Put { .. })).count() > 0;

@@ -56,7 +56,7 @@ fn a_standby_that_takes_few_operations_gets_few() {
             world.foreign.insert(key, revision);
         }
         for _ in 0..3 {
-            let ops = 4 + world.rng.below(8) as usize;
+            let ops = 6 + world.rng.below(8) as usize;
             world.standby.limit_requests(3_000, ops);
             (0..300).for_each(|_| world.step());
         }
