@@ -149,14 +149,23 @@ async fn a_data_directory_put_back_behind_a_mirror_that_was_killed_blocks() {
 }
 
 /// What was changed last is changed in the other life as well, and later than the checkpoint.
-#[tokio::test]
-async fn a_data_directory_put_back_that_overtakes_with_the_same_keys_blocks() {
+async fn a_data_directory_put_back_that_overtakes_with_the_same_keys_blocks(last: Last) {
     let mut world = World::new(true).await;
-    let mut client = world.set_back(Last::Idles).await;
+    let mut client = world.set_back(last).await;
     world.overtake_with_the_same_keys(&mut client).await;
     compact(&mut client).await;
     world.mirror.restart();
     world.assert_blocks().await;
+}
+
+#[tokio::test]
+async fn the_same_keys_changed_in_another_life_block_a_mirror_that_was_idle() {
+    a_data_directory_put_back_that_overtakes_with_the_same_keys_blocks(Last::Idles).await;
+}
+
+#[tokio::test]
+async fn the_same_keys_changed_in_another_life_block_a_mirror_that_was_killed() {
+    a_data_directory_put_back_that_overtakes_with_the_same_keys_blocks(Last::Dies).await;
 }
 
 /// A mirror that runs sees a primary that was away for a moment and is now ahead.
