@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use end_to_end::{Etcd, Proxy, dump};
+use end_to_end::{Etcd, Mirror, Proxy, dump};
 
-use crate::support::{assert_caught_up, fill, head, mirror, pair, put};
+use crate::support::{
+    assert_caught_up, fill, give, head, mirror, pair, put, release_command, wait_for_block,
+};
 
 /// A cluster that knows nothing of the others and is further along.
 async fn stranger() -> Etcd {
@@ -92,4 +94,29 @@ async fn an_address_of_two_standbys_writes_one_of_them() {
     mirror.wait_for_state("following").await;
     assert_caught_up(&mut mirror, &primary, &standby).await;
     assert_eq!(head(&mut stranger.client().await).await, untouched, "a stranger was written");
+}
+
+/// What `/check` says.
+async fn verdict(mirror: &Mirror) -> String {
+    let answer = mirror.get("/check").await.unwrap();
+    answer.header("X-Etcd-Sync-Verdict").map_or(answer.body.clone(), str::to_owned)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_that_was_given_to_another_cluster_is_gone_on_with_once_that_is_accepted() {
+    let ((primary, standby), stranger) = tokio::join!(pair(), stranger());
+    fill(&mut primary.client().await, "/a/", 20, "first").await;
+    let proxy = Proxy::start(&primary.endpoints()[0]).await;
+    let mut mirror = mirror(&[proxy.endpoint()], &standby.endpoints()).start();
+    assert_caught_up(&mut mirror, &primary, &standby).await;
+    assert_eq!(verdict(&mirror).await, "in-sync");
+    proxy.lead_astray(&stranger.endpoints()[0], |_| true);
+    proxy.cut();
+    wait_for_block(&mut mirror, "cluster_changed").await;
+    assert_nothing_strange(&standby).await;
+    give(&mirror, &release_command(&mirror).await);
+    mirror.wait_for_state("following").await;
+    assert_caught_up(&mut mirror, &stranger, &standby).await;
+    // The check has connections of its own, and had met the former cluster over them.
+    assert_eq!(verdict(&mirror).await, "in-sync");
 }

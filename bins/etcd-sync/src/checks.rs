@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use consistency_checker::{CheckSettings, Class, Progress, View};
+use etcd_mvcc::ReadHead as _;
 use keyspace_filter::Scope;
 use mirror_audit::{AuditSettings, Auditor};
 use mirror_config::{Config, Failure, parts};
@@ -26,11 +27,15 @@ pub(crate) fn prepare(
     let standby = parts::standby(config, None)?;
     let check = CheckSettings { bytes_per_second: config.check_rate(), ..CheckSettings::default() };
     let settings = AuditSettings { check, min_age: None };
+    let sides = (primary.clone(), standby.clone());
     let auditor =
         Arc::new(Auditor::new(primary, standby, View::new(scope), config.name(), settings));
     let keys = config.encryption_config().map(|file| Keys::new(config, file));
     Ok(Checks::new(move || {
         let (auditor, status) = (Arc::clone(&auditor), status.clone());
+        // The mirror may have been led to another cluster since; within one check there is one.
+        sides.0.repin();
+        sides.1.repin();
         auditor.open_with(keys.as_ref().and_then(Keys::keyring));
         async move {
             let refusal = || refusal(&status.borrow());

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use etcd_mvcc::{
-    Failure as Unanswered, FailureClass, Key, KeyRange, ReadRange, Revision as _, StandbyRevision,
-    Value, Walk, WalkLimits,
+    Failure as Unanswered, FailureClass, Key, KeyRange, ReadHead as _, ReadRange, Revision as _,
+    StandbyRevision, Value, Walk, WalkLimits,
 };
 use keyspace_filter::Scope;
 use kube_encryption::{Keyring, Opened};
@@ -45,6 +45,9 @@ pub(crate) fn preflight(
     let (config, scope) = (config.clone(), scope.clone());
     Ok(Some(Arc::new(move || {
         let (primary, standby) = (primary.clone(), standby.clone());
+        // As the mirror does: which clusters answer is judged anew at every look.
+        primary.repin();
+        standby.repin();
         let (config, scope, slot, allow) =
             (config.clone(), scope.clone(), slot.clone(), allow.clone());
         Box::pin(async move {
