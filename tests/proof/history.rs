@@ -148,7 +148,8 @@ async fn a_data_directory_put_back_behind_a_mirror_that_was_killed_blocks() {
     a_data_directory_put_back_blocks(Last::Dies).await;
 }
 
-/// What was changed last is changed in the other life as well, and later than the checkpoint.
+/// What was changed last is changed in the other life as well, and later than the checkpoint. What
+/// shows it was noted earlier, and is stored a few seconds after the last change.
 #[tokio::test]
 async fn a_data_directory_put_back_that_overtakes_with_the_same_keys_blocks() {
     let mut world = World::new(true).await;
