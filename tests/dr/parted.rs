@@ -181,7 +181,7 @@ async fn an_old_primary_that_was_restored_from_before_is_given_no_bundle() {
     pair.east.etcd.kill();
     pair.east.etcd.restore_snapshot(&snapshot.unwrap()).await;
     let told = dr.expect(1, &FAILBACK).await;
-    assert!(told.contains("before the checkpoint at "), "{told}");
+    assert!(told.contains("below the checkpoint's "), "{told}");
 
     // It goes on, past the checkpoint, with another history.
     let mut east = pair.east.etcd.client().await;

@@ -30,7 +30,11 @@ pub(super) const ROWS: [Row; 27] = [
         &["1 revisions are to be mirrored; the primary is compacted up to "],
         "the primary keeps its whole history",
     ),
-    row("history", &["the checkpoint is of "], "it shows what was mirrored last, at revision"),
+    row(
+        "history",
+        &["the checkpoint was taken from cluster "],
+        "the primary shows what was mirrored last",
+    ),
     row("in-sync", &["drift: ", "(0 missed, 1 surplus, 0 different)"], "in-sync: "),
     row("lag", &["no instance holds the leader key"], " s and 0 revisions behind"),
     row("local-backups", &["a person says no"], "a person says so"),

@@ -18,7 +18,7 @@ impl Etcds {
                 (Err(failure), _) => unread(&self.topology.primary.name, &failure),
                 (_, Err(failure)) => unread(&self.topology.standby.name, &failure),
             },
-            Ok(Err(same)) => fails(same.to_string()),
+            Ok(Err(same)) => fails(format!("etcd clusters {0} and {0}: {same}", same.cluster)),
             Err((Side::Primary, failure)) => unread(&self.topology.primary.name, &failure),
             Err((Side::Standby, failure)) => unread(&self.topology.standby.name, &failure),
         }
