@@ -87,6 +87,11 @@ async fn a_setback_blocks(how: Setback, running: bool, overtakes: Overtakes) {
     let what = format!("{how:?}, running: {running}, overtakes {overtakes:?}");
     let (mut primary, standby) = pair().await;
     fill(&mut primary.client().await, "/k/", KEYS, "old").await;
+    // A history of some length: of one with two revisions a restored log is as long as the first.
+    let mut client = primary.client().await;
+    for n in 0..CREATED {
+        put(&mut client, &format!("/k/{n:05}"), "old").await;
+    }
     let mut mirrored = mirror(&primary.endpoints(), &standby.endpoints()).start();
     assert_caught_up(&mut mirrored, &primary, &standby).await;
     let copy: Option<Copy> = match how {
