@@ -79,8 +79,8 @@ struct HeldEpoch {
     since: Duration,
 }
 
-/// Silence that is worth a word: polls are a second apart.
-const SILENCE_MIN: Duration = Duration::from_secs(3);
+/// Silence that is worth a word: polls are a second apart. The verdict changes at the same time.
+const SILENCE_MIN: Duration = Duration::from_secs(5);
 
 /// Keys that are held back, told by name.
 const HELD_BACK_SHOWN: usize = 20;
