@@ -41,7 +41,7 @@ fn a_filter_that_admits_nothing_is_refused() {
     let nothing = ["--preset", "none", "--prefix", "/a/", "--exclude-prefix", "/a/"];
     assert_refused(&run_with(&nothing), 2, &["scope", "admits no key"]);
     let both = ["--preset", "none", "--prefix", "/a/", "--dest-prefix", "/b/", "--no-dest-prefix"];
-    assert_refused(&run_with(&both), 2, &["dest_prefix", "contradict"]);
+    assert_refused(&run_with(&both), 2, &["--dest-prefix", "--no-dest-prefix", "give one of them"]);
 }
 
 #[test]

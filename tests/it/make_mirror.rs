@@ -137,7 +137,7 @@ fn assert_refused_with_one_line(given: &[&str], words: &[&str]) {
 #[test]
 fn both_ways_to_spell_the_destination_are_refused() {
     let both = ["--prefix", "/a/", "--dest-prefix", "/b/", "--no-dest-prefix"];
-    assert_refused_with_one_line(&both, &["dest_prefix", "no_dest_prefix"]);
+    assert_refused_with_one_line(&both, &["--dest-prefix", "--no-dest-prefix"]);
 }
 
 #[test]
