@@ -27,6 +27,7 @@ fn field(flag: &str) -> String {
         "include_namespace" => "scope.include_namespaces".to_owned(),
         "rules" => "scope.rules_file".to_owned(),
         "allow" => "guard.allow".to_owned(),
+        "assume_distinct_clusters" => "guard.assume_distinct_clusters".to_owned(),
         "preset" | "dest_prefix" | "no_dest_prefix" | "etcd_prefix" => format!("scope.{name}"),
         "request_timeout" | "keepalive_interval" | "max_txn_ops" => format!("connection.{name}"),
         "coalesce" | "max_request_bytes" | "order" => format!("apply.{name}"),
