@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use etcd_mvcc::Revision;
+
 use crate::seeds::Suite;
 use crate::world::{Faults, Link, World};
 
@@ -40,5 +42,27 @@ fn a_standby_that_takes_less_than_before_gets_less() {
             }
         }
         world.settle();
+    });
+}
+
+#[test]
+fn a_standby_that_takes_few_operations_gets_few() {
+    Suite { name: "operation limits", worlds: 300, steps: 0 }.each(|seed| {
+        let mut world = large(seed);
+        for at in 0..40 {
+            // Each of these is a ledger entry, too.
+            let key = etcd_mvcc::Key::from(format!("/d/z/{at:02}"));
+            let revision = world.standby.put(key.clone(), "theirs").unwrap();
+            world.foreign.insert(key, revision);
+        }
+        for _ in 0..3 {
+            let ops = 4 + world.rng.below(8) as usize;
+            world.standby.limit_requests(3_000, ops);
+            (0..300).for_each(|_| world.step());
+        }
+        let before = world.standby.revision();
+        world.settle();
+        let spent = world.standby.revision().ahead_of(before);
+        assert!(spent < 2_000, "{spent} revisions were spent");
     });
 }
