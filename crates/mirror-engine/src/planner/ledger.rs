@@ -16,8 +16,9 @@ const KNOWN_MAX: usize = 1_000_000;
 /// Entries that one transaction writes along with its data.
 const OPS_PER_TXN: usize = 200;
 
-/// Stretches of unseen history that are kept apart; beyond, they are joined.
-const GAPS_MAX: usize = 8;
+/// Stretches of unseen history that are kept apart; beyond, two are joined. What is known of who
+/// wrote between the two is lost then.
+const GAPS_MAX: usize = 32;
 
 /// The keys that others made, as far as they are known, and up to where that is.
 #[derive(Debug)]
@@ -183,12 +184,7 @@ impl Ledger {
         }
         self.accounted.gaps.push((first, head));
         if self.accounted.gaps.len() > GAPS_MAX {
-            let last = self
-                .accounted
-                .gaps
-                .drain(..)
-                .fold((first, head), |a, b| (a.0.min(b.0), a.1.max(b.1)));
-            self.accounted.gaps.push(last);
+            join_nearest(&mut self.accounted.gaps);
         }
         self.accounted.through = head;
         // Our own transactions within the gap stay known: they take keys out of it.
@@ -320,6 +316,20 @@ impl Ledger {
     }
 }
 
+/// Joins the two neighbours with the least between them.
+fn join_nearest(gaps: &mut Vec<(StandbyRevision, StandbyRevision)>) {
+    let between = |pair: &[(StandbyRevision, StandbyRevision)]| match pair {
+        [before, after] => after.0.get() - before.1.get(),
+        _ => i64::MAX,
+    };
+    let nearest = gaps.windows(2).enumerate().min_by_key(|(_, pair)| between(pair));
+    let Some(at) = nearest.map(|(at, _)| at) else { return };
+    let (_, last) = gaps.remove(at + 1);
+    if let Some(joined) = gaps.get_mut(at) {
+        joined.1 = last;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use etcd_mvcc::Group;
@@ -441,6 +451,20 @@ mod tests {
         assert!(ledger.is_unnamed());
         assert_eq!(ledger.accounted().ours, [StandbyRevision::new(6)]);
         assert!(!ledger.holds(&Key::default()));
+    }
+
+    #[test]
+    fn of_many_gaps_the_nearest_are_joined_and_what_lies_between_others_stays_known() {
+        let mut ledger = Ledger::default();
+        for at in 0..=GAPS_MAX as i64 {
+            // They lie further and further apart.
+            ledger.accounted.through = StandbyRevision::new(at * at * 10 + 10);
+            ledger.skip_to(StandbyRevision::new(at * at * 10 + 12));
+        }
+        assert_eq!(ledger.accounted.gaps.len(), GAPS_MAX);
+        let foreign = |at| ledger.is_foreign(&held(&Key::from("/a"), at, at));
+        assert!(foreign(11) && foreign(15) && foreign(21), "the first two are one");
+        assert!(!foreign(30) && foreign(52) && !foreign(60));
     }
 
     #[test]
