@@ -191,12 +191,10 @@ impl Withheld {
     ///
     /// A checkpoint may not say whole before: what is held back and not recorded would be missed.
     pub(crate) fn fits(&self, room: usize, room_max: usize) -> bool {
-        let mut keys = BTreeSet::new();
         let never = self.pending.front().is_some_and(|op| op_bytes(op) + 1 > room_max);
         never
             || self.pending.len() <= OPS_PER_TXN
                 && self.pending.iter().map(|op| op_bytes(op) + 1).sum::<usize>() <= room
-                && self.pending.iter().all(|op| keys.insert(op.key()))
     }
 
     /// Takes records to write along with the next transaction, as far as `room` bytes go.
