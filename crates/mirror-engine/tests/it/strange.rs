@@ -3,13 +3,10 @@
 use crate::seeds::Suite;
 use crate::world::{Faults, World};
 
-/// Every other world is of old etcds.
+/// The deletions that etcd before 3.5.18 loses at a compaction (etcd-io/etcd#19179) are left out: a
+/// watch that lags may lose them in a way that nothing shows. `World::loses_deletes` has them.
 fn odd(seed: u64, faults: Faults) -> World {
-    let mut world = World::new(seed, faults);
-    if seed.is_multiple_of(2) {
-        world.loses_deletes = true;
-    }
-    world
+    World::new(seed, faults)
 }
 
 #[test]
